@@ -1,0 +1,120 @@
+"""Receive e-mail in a program: the client for the Temp Mail user API, asynchronous and blocking.
+
+::
+
+    async with tempmailg.AsyncClient() as client:
+        mailbox = await client.create_mailbox()
+        message = await client.wait_for_message(mailbox)
+
+Names load on first use, so that importing the package stays light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+from tempmailg._version import __version__
+
+if TYPE_CHECKING:
+    from tempmailg._client import AsyncClient
+    from tempmailg._errors import (
+        APIConnectionError,
+        APIResponseError,
+        APIStatusError,
+        APITimeoutError,
+        AuthenticationError,
+        BadRequestError,
+        ClientClosedError,
+        ConfigurationError,
+        ConflictError,
+        DownloadError,
+        InvalidRequestError,
+        MailboxGoneError,
+        NotFoundError,
+        PermissionDeniedError,
+        QuotaExceededError,
+        RateLimitError,
+        RequestRejectedError,
+        ServerError,
+        TempMailError,
+        WaitTimeoutError,
+    )
+    from tempmailg._models import Attachment, Domain, DomainList, DomainType, Mailbox, Message, Quota
+    from tempmailg._stream import AttachmentStream
+
+# Where each public name lives. A test proves that it agrees with the imports above.
+_HOMES = {
+    "_client": ("AsyncClient",),
+    "_errors": (
+        "APIConnectionError",
+        "APIResponseError",
+        "APIStatusError",
+        "APITimeoutError",
+        "AuthenticationError",
+        "BadRequestError",
+        "ClientClosedError",
+        "ConfigurationError",
+        "ConflictError",
+        "DownloadError",
+        "InvalidRequestError",
+        "MailboxGoneError",
+        "NotFoundError",
+        "PermissionDeniedError",
+        "QuotaExceededError",
+        "RateLimitError",
+        "RequestRejectedError",
+        "ServerError",
+        "TempMailError",
+        "WaitTimeoutError",
+    ),
+    "_models": ("Attachment", "Domain", "DomainList", "DomainType", "Mailbox", "Message", "Quota"),
+    "_stream": ("AttachmentStream",),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "APIConnectionError",
+    "APIResponseError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AsyncClient",
+    "Attachment",
+    "AttachmentStream",
+    "AuthenticationError",
+    "BadRequestError",
+    "ClientClosedError",
+    "ConfigurationError",
+    "ConflictError",
+    "Domain",
+    "DomainList",
+    "DomainType",
+    "DownloadError",
+    "InvalidRequestError",
+    "Mailbox",
+    "MailboxGoneError",
+    "Message",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "Quota",
+    "QuotaExceededError",
+    "RateLimitError",
+    "RequestRejectedError",
+    "ServerError",
+    "TempMailError",
+    "WaitTimeoutError",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> object:
+    home = _HOME_OF.get(name)
+    if home is None:
+        raise AttributeError(f"module 'tempmailg' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"tempmailg.{home}"), name)
+    globals()[name] = value  # the next look finds it without this function
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,287 @@
+"""Send with retries, within a deadline: what every method of a client comes down to."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+
+from attrs import define, field, frozen
+
+from tempmailg import _errors as err
+from tempmailg import _wire as wire
+from tempmailg._pace import RetryBudget, retry_delay
+from tempmailg._transport import Request, Response
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator, Mapping
+
+    from tempmailg._endpoints import Call
+    from tempmailg._models import Quota
+    from tempmailg._settings import Secret
+    from tempmailg._transport import AnswerHeaders, ResponseStream, Transport
+
+__all__ = ["Core", "Sender"]
+
+T = TypeVar("T")
+
+_log = logging.getLogger("tempmailg")
+
+_ERROR_BODY: Final = 64 * 1024  # bytes read of an answer that is an error: its text is shortened anyway
+
+
+class _Headers(dict[str, str]):
+    """The headers of a request; the key is among them, so a repr (in a traceback, say) shows their names only."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<headers: {', '.join(self)}>"
+
+
+class Core:
+    """What a client and its `with_options` siblings share: connection pool, key, quota and retry budget."""
+
+    __slots__ = ("closed", "headers", "key", "owns_transport", "quota", "retries", "transport")
+
+    def __init__(self, key: Secret, transport: Transport, user_agent: str, *, owns_transport: bool) -> None:
+        self.key = key
+        self.transport = transport
+        self.owns_transport = owns_transport
+        self.headers = _Headers(
+            {
+                "Authorization": f"Bearer {key.reveal()}",
+                "Accept": "application/json",
+                "User-Agent": user_agent,
+            }
+        )
+        self.quota: Quota | None = None
+        self.retries = RetryBudget()
+        self.closed = False
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a client holds a key and connections, so it cannot be pickled or copied: make one where it is needed"
+        )
+
+    def note(self, headers: AnswerHeaders) -> None:
+        """Keep what an answer's headers tell of the quota."""
+        quota = wire.quota_of(headers)
+        if quota is not None:
+            self.quota = quota
+
+    def check_open(self) -> None:
+        """Raise if the client was closed."""
+        if self.closed:
+            raise err.ClientClosedError("this client is closed: make a new one")
+
+    async def close(self) -> None:
+        """Close the connections, unless they were given to the client from outside."""
+        self.closed = True
+        if self.owns_transport:
+            await self.transport.aclose()
+
+
+@frozen
+class Sender:
+    """Sends calls for a client with its options.
+
+    Args:
+        core: What the client shares with its siblings.
+        timeout: The deadline of a call, in seconds.
+        max_retries: How many further requests a call may send.
+    """
+
+    core: Core = field(repr=False)
+    timeout: float
+    max_retries: int
+
+    async def call(self, call: Call[T]) -> T:
+        """Send a call and return its result.
+
+        Raises:
+            TempMailError: Every attempt that the rules allow has failed; this is the last failure.
+        """
+
+        async def send(timeout: float) -> T:
+            return wire.decode(call, await self._request(call, {}, timeout))
+
+        return await self._with_retries(call, send)
+
+    async def fetch(self, call: Call[Any], headers: Mapping[str, str]) -> Response:
+        """Send a call with further headers and return its answer as it came, whatever its status."""
+
+        async def send(timeout: float) -> Response:
+            return await self._request(call, headers, timeout)
+
+        return await self._with_retries(call, send)
+
+    async def open(self, call: Call[Any], headers: Mapping[str, str]) -> ResponseStream:
+        """Send a call with further headers and return when the headers of a successful answer are there."""
+
+        async def send(timeout: float) -> ResponseStream:
+            return await self._stream(call, headers, timeout)
+
+        return await self._with_retries(call, send)
+
+    async def _request(self, call: Call[Any], headers: Mapping[str, str], timeout: float) -> Response:
+        core = self.core
+        response = await core.transport.request(
+            _request_of(call, core, headers), timeout=timeout, max_bytes=wire.MAX_BODY
+        )
+        core.note(response.headers)
+        return response
+
+    async def _stream(self, call: Call[Any], headers: Mapping[str, str], timeout: float) -> ResponseStream:
+        transport = self.core.transport
+        deadline = transport.now() + timeout
+        stream = await transport.stream(_request_of(call, self.core, headers), timeout=timeout)
+        self.core.note(stream.headers)
+        if 200 <= stream.status < 300:
+            return stream
+        try:
+            body = await _beginning_of(stream, transport, deadline)
+        finally:
+            stream.close()
+        raise wire.status_error(Response(stream.status, stream.headers, body))
+
+    async def _with_retries(self, call: Call[Any], send: Callable[[float], Awaitable[T]]) -> T:
+        self.core.check_open()
+        course = _Course(call, self)
+        while True:
+            try:
+                result = await send(course.begin_attempt())
+            except err.TempMailError as error:
+                failure = error
+            else:
+                course.succeeded()
+                return result
+            if course.was_done_before(failure):
+                return None  # type: ignore[return-value] # a deletion returns nothing
+            await self.core.transport.sleep(course.delay_after(failure))
+
+
+class _Course:
+    """The course of one call: its attempts, and what is left of its deadline."""
+
+    __slots__ = ("attempt", "begun", "call", "core", "deadline", "may_have_run", "price", "sender", "started")
+
+    def __init__(self, call: Call[Any], sender: Sender) -> None:
+        self.call = call
+        self.sender = sender
+        self.core = sender.core
+        self.started = self.begun = self.core.transport.now()
+        self.deadline = self.started + sender.timeout
+        self.attempt = 0
+        self.price = 0  # what the last retry took from the retry budget
+        self.may_have_run = False
+
+    def begin_attempt(self) -> float:
+        """Count an attempt and return the seconds it may take."""
+        self._spend_allowance()
+        self.attempt += 1
+        self.begun = self.core.transport.now()
+        return self.deadline - self.begun
+
+    def _spend_allowance(self) -> None:
+        allowance = _allowance.get()
+        if allowance is not None and not allowance.take():
+            raise self._finished(err.QuotaExceededError(f"the budget of {allowance.total} requests is spent"))
+
+    def succeeded(self) -> None:
+        self._log("ok")
+        self.core.retries.give_back(self.price)
+
+    def was_done_before(self, failure: err.TempMailError) -> bool:
+        """Say whether a deletion met "not found" because an earlier attempt of the same call did the work."""
+        return self.call.method == "DELETE" and self.may_have_run and isinstance(failure, err.NotFoundError)
+
+    def delay_after(self, failure: err.TempMailError) -> float:
+        """Return the seconds to wait before the next attempt; raise the failure if there must be none."""
+        self._log(failure.status or type(failure).__name__)
+        self.may_have_run |= not isinstance(failure, err.APIConnectionError) or failure.sent
+        transport = self.core.transport
+        delay = retry_delay(failure, attempt=self.attempt, is_safe=self.call.is_safe, chance=transport.random())
+        in_time = delay is not None and transport.now() + delay < self.deadline
+        price = self.core.retries.take(failure) if in_time and self.attempt <= self.sender.max_retries else None
+        if delay is None or price is None:
+            raise self._finished(failure)
+        self.price = price
+        return delay
+
+    def _finished(self, failure: err.TempMailError) -> err.TempMailError:
+        """Return the failure with what is known of its call, and without the key, should the service have echoed it."""
+        redact = self.core.key.redact
+        failure.args = (redact(self._with_advice(failure)),)
+        failure.body = redact(failure.body)
+        failure.call = self.call.name
+        failure.quota = self.core.quota
+        failure.attempts = self.attempt
+        failure.elapsed = self.core.transport.now() - self.started
+        return failure
+
+    def _with_advice(self, failure: err.TempMailError) -> str:
+        text = f"{self.call.name}: {failure}"
+        if isinstance(failure, err.APIConnectionError) and failure.sent and not self.call.is_safe:
+            text += " (the request may have arrived, so the mailbox may exist: it was not sent again)"
+        return text
+
+    def _log(self, outcome: object) -> None:
+        if _log.isEnabledFor(logging.DEBUG):
+            elapsed = self.core.transport.now() - self.begun
+            _log.debug(
+                "%s %s: %s, attempt %d, %.3f s",
+                self.call.method,
+                self.call.route,
+                outcome,
+                self.attempt,
+                elapsed,
+            )
+
+
+def _request_of(call: Call[Any], core: Core, headers: Mapping[str, str]) -> Request:
+    return Request(
+        call.method, wire.target_of(call), _Headers({**core.headers, **headers}) if headers else core.headers
+    )
+
+
+async def _beginning_of(stream: ResponseStream, transport: Transport, deadline: float) -> bytes:
+    body = b""
+    while len(body) < _ERROR_BODY:
+        chunk = await stream.read(max(0.0, deadline - transport.now()))
+        if not chunk:
+            break
+        body += chunk
+    return body
+
+
+# ------------------------------------------------------------------------------------------- bounded blocks of code
+
+
+@define
+class _Allowance:
+    """How many requests a block of code may still send; a block within a block spends from both."""
+
+    total: int
+    outer: _Allowance | None
+    spent: int = 0
+
+    def take(self) -> bool:
+        if self.spent >= self.total or (self.outer is not None and not self.outer.take()):
+            return False
+        self.spent += 1
+        return True
+
+
+_allowance: ContextVar[_Allowance | None] = ContextVar("tempmailg_allowance", default=None)
+
+
+@contextmanager
+def allowance(requests: int) -> Generator[None]:
+    """Bound what the code in the block sends, in this task and those that it starts, to a number of requests."""
+    token = _allowance.set(_Allowance(requests, _allowance.get()))
+    try:
+        yield
+    finally:
+        _allowance.reset(token)

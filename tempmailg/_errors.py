@@ -1,0 +1,219 @@
+"""What can go wrong, as one tree under `TempMailError`.
+
+::
+
+    TempMailError
+    ├── ConfigurationError (ValueError)     an argument or setting is wrong; nothing was sent
+    ├── ClientClosedError                   the client was used after close()
+    ├── APIConnectionError                  no usable connection; .sent: could the request have arrived?
+    │   └── APITimeoutError (TimeoutError)  the deadline passed
+    ├── APIResponseError                    an unusable answer: cut, not JSON, wrong shape, too large, a redirect
+    ├── APIStatusError                      an error status
+    │   ├── BadRequestError        400
+    │   ├── AuthenticationError    401
+    │   ├── PermissionDeniedError  403
+    │   ├── NotFoundError          404, 410
+    │   ├── ConflictError          409
+    │   ├── InvalidRequestError    422
+    │   ├── RateLimitError         429
+    │   │   └── QuotaExceededError      nothing is left until the reset
+    │   └── ServerError            5xx
+    ├── RequestRejectedError                status 200, and the answer says ``"status": false``
+    ├── WaitTimeoutError (TimeoutError)     no message matched in time
+    ├── MailboxGoneError                    the mailbox expired or was deleted
+    └── DownloadError                       a file could not be made whole
+
+Every error takes its text as the only positional argument and keeps the rest in attributes with defaults, so all of
+them survive `pickle` and `copy`. None of them ever holds the key.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from tempmailg._models import Quota
+
+__all__ = [
+    "APIConnectionError",
+    "APIResponseError",
+    "APIStatusError",
+    "APITimeoutError",
+    "AuthenticationError",
+    "BadRequestError",
+    "ClientClosedError",
+    "ConfigurationError",
+    "ConflictError",
+    "DownloadError",
+    "InvalidRequestError",
+    "MailboxGoneError",
+    "NotFoundError",
+    "PermissionDeniedError",
+    "QuotaExceededError",
+    "RateLimitError",
+    "RequestRejectedError",
+    "ServerError",
+    "TempMailError",
+    "WaitTimeoutError",
+]
+
+
+class TempMailError(Exception):
+    """Base of everything that this package raises on purpose.
+
+    Attributes:
+        repeat: Whether the same request may be sent again: ``never`` (it would fail again, or might run twice),
+            ``once`` (one more try, if it is safe), ``safe`` (if sending it twice does no harm), ``always`` (it cannot
+            have run).
+        call: The endpoint's name, such as ``list_messages``; None if the error belongs to none.
+        status: The HTTP status of the answer, or None if there was no answer.
+        body: The beginning of the answer's text, control characters removed.
+        quota: The last quota that the service told, or None.
+        attempts: How many requests were sent for the call.
+        elapsed: How long the call took, in seconds.
+    """
+
+    repeat: Literal["never", "once", "safe", "always"] = "never"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        call: str | None = None,
+        status: int | None = None,
+        body: str = "",
+        quota: Quota | None = None,
+        attempts: int = 0,
+        elapsed: float = 0.0,
+    ) -> None:
+        super().__init__(message)
+        self.call = call
+        self.status = status
+        self.body = body
+        self.quota = quota
+        self.attempts = attempts
+        self.elapsed = elapsed
+
+
+class ConfigurationError(TempMailError, ValueError):
+    """An argument or a setting is wrong; nothing was sent."""
+
+
+class ClientClosedError(TempMailError):
+    """The client was used after it was closed."""
+
+
+class APIConnectionError(TempMailError):
+    """No usable connection to the service.
+
+    Attributes:
+        sent: Whether the request may have reached the service.
+    """
+
+    sent: bool = False
+
+
+class APITimeoutError(APIConnectionError, TimeoutError):
+    """The deadline passed before the answer was complete."""
+
+
+class APIResponseError(TempMailError):
+    """The service answered with something that cannot be used."""
+
+
+class APIStatusError(TempMailError):
+    """The service answered with an error status.
+
+    Attributes:
+        retry_after: How long the service asked to wait before the next request, in seconds; None if it did not.
+    """
+
+    retry_after: float | None = None
+
+
+class BadRequestError(APIStatusError):
+    """Status 400: the service did not understand the request."""
+
+
+class AuthenticationError(APIStatusError):
+    """Status 401: the key is missing, wrong or withdrawn."""
+
+
+class PermissionDeniedError(APIStatusError):
+    """Status 403: the plan or the ownership forbids it, or a proxy in front refused."""
+
+
+class NotFoundError(APIStatusError):
+    """Status 404 or 410: no such mailbox, message or file, or it has expired."""
+
+
+class ConflictError(APIStatusError):
+    """Status 409: the request contradicts the state of the mailbox."""
+
+
+class InvalidRequestError(APIStatusError):
+    """Status 422: the service refused the input.
+
+    Attributes:
+        errors: The service's complaints by field.
+    """
+
+    errors: Mapping[str, tuple[str, ...]] = MappingProxyType({})
+
+
+class RateLimitError(APIStatusError):
+    """Status 429: too many requests."""
+
+
+class QuotaExceededError(RateLimitError):
+    """The quota is used up, or down to the reserve; waiting does not help until the reset.
+
+    Attributes:
+        resets_at: When the quota starts again, or None if the service did not say.
+    """
+
+    resets_at: datetime | None = None
+
+
+class ServerError(APIStatusError):
+    """Status 5xx: the service, or a proxy in front of it, failed."""
+
+
+class RequestRejectedError(TempMailError):
+    """The service answered 200 and said that the request failed."""
+
+
+class WaitTimeoutError(TempMailError, TimeoutError):
+    """No message matched in time.
+
+    Attributes:
+        waited: How long the wait was, in seconds.
+        looks: How often the mailbox was looked at.
+        quota_spent: How many requests of the quota these looks cost.
+        rejected: For each message that did arrive, in words, why it was not the one.
+        last_error: The last fault met on the way, or None.
+    """
+
+    waited: float = 0.0
+    looks: int = 0
+    quota_spent: int = 0
+    rejected: tuple[str, ...] = ()
+    last_error: TempMailError | None = None
+
+
+class MailboxGoneError(TempMailError):
+    """The mailbox expired or was deleted.
+
+    Attributes:
+        email: The mailbox's address.
+    """
+
+    email: str = ""
+
+
+class DownloadError(TempMailError):
+    """An attachment could not be made into a whole file."""

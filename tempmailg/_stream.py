@@ -1,0 +1,125 @@
+"""An attachment's bytes as they arrive: never the whole file in memory, never a cut file taken for a whole one."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, Self
+
+from tempmailg import _errors as err
+from tempmailg._endpoints import names_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tempmailg._core import Sender
+    from tempmailg._endpoints import Call
+    from tempmailg._models import Attachment
+    from tempmailg._pace import SpeedLimit
+    from tempmailg._transport import AnswerHeaders, ResponseStream, Transport
+
+__all__ = ["AttachmentStream", "BodyReader", "declared_size"]
+
+# A coded body would hide its size and be decoded behind our back: cut inside gzip, it would even look complete.
+IDENTITY: Final[Mapping[str, str]] = {"Accept-Encoding": "identity"}
+
+_DIGITS = re.compile(r"[0-9]{1,18}")
+
+
+class BodyReader:
+    """Reads an answer's body and watches over its speed and its length.
+
+    Args:
+        stream: The answer.
+        transport: Whose clock measures the time spent waiting for the service.
+        limit: The slowest acceptable speed.
+    """
+
+    __slots__ = ("_limit", "_stream", "_transport", "received", "size")
+
+    def __init__(self, stream: ResponseStream, transport: Transport, limit: SpeedLimit) -> None:
+        self._stream = stream
+        self._transport = transport
+        self._limit = limit
+        self.size = declared_size(stream.headers)
+        self.received = 0
+
+    async def read(self) -> bytes:
+        """Return the next bytes, or ``b""`` when the body is complete.
+
+        Raises:
+            APITimeoutError: The service is too slow.
+            APIResponseError: The body ended before its declared size.
+        """
+        begun = self._transport.now()
+        chunk = await self._stream.read(self._limit.patience)
+        self._limit.note(len(chunk), self._transport.now() - begun)
+        self.received += len(chunk)
+        if self.size is not None and (self.received > self.size or (not chunk and self.received < self.size)):
+            raise _cut(self.received, self.size)
+        return chunk
+
+    def close(self) -> None:
+        """Give the answer up."""
+        self._stream.close()
+
+
+def _cut(received: int, size: int) -> err.APIResponseError:
+    error = err.APIResponseError(f"the attachment was cut: {received} bytes arrived instead of {size}")
+    error.repeat = "safe"
+    return error
+
+
+def declared_size(headers: AnswerHeaders) -> int | None:
+    """Return how many bytes the body is to have, or None if the answer does not say."""
+    if headers.get("Content-Encoding") not in (None, "identity"):
+        return None  # Content-Length counts the coded bytes
+    length = headers.get("Content-Length")
+    return int(length) if length and _DIGITS.fullmatch(length) else None
+
+
+class AttachmentStream:
+    """An attachment that is being received: an async context manager, and an async iterator of its bytes.
+
+    Attributes:
+        name: The file's name as the sender gave it; never use it as a path.
+        size: The size in bytes, or None if the service does not declare it.
+        content_type: The media type that the service declares, or an empty text.
+    """
+
+    def __init__(
+        self, sender: Sender, attachment: Attachment | tuple[str, str], call: Call[bytes], limit: SpeedLimit
+    ) -> None:
+        self._sender = sender
+        self._call = call
+        self._limit = limit
+        self._reader: BodyReader | None = None
+        self.name: str = names_of(attachment)[1]
+        self.size: int | None = None
+        self.content_type: str = ""
+
+    async def __aenter__(self) -> Self:
+        if self._reader is not None:
+            raise err.ConfigurationError("an attachment stream can be entered once: call stream_attachment again")
+        stream = await self._sender.open(self._call, IDENTITY)
+        self._reader = BodyReader(stream, self._sender.core.transport, self._limit)
+        self.size = self._reader.size
+        self.content_type = stream.headers.get("Content-Type") or ""
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        if self._reader is not None:
+            self._reader.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._reader is None:
+            raise err.ConfigurationError("enter the stream first: async with client.stream_attachment(…) as stream")
+        chunk = await self._reader.read()
+        if not chunk:
+            raise StopAsyncIteration
+        return chunk
+
+    def __repr__(self) -> str:
+        return f"<AttachmentStream {self.name!r}>"

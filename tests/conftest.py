@@ -1,0 +1,46 @@
+"""Fixtures and settings for the whole suite."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tempmailg import AsyncClient
+    from tempmailg.sandbox import Sandbox
+
+# The same examples every time, and no example that fails because the machine was busy.
+settings.register_profile("tempmailg", deadline=None, derandomize=True)
+settings.load_profile("tempmailg")
+
+
+@pytest.fixture(autouse=True)
+def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the tester's own key, proxy and configuration out of the tests."""
+    for name in ("API_KEY", "BASE_URL", "CONFIG"):
+        monkeypatch.delenv(f"TEMPMAILG_{name}", raising=False)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    """A running sandbox on free ports."""
+    from tempmailg.sandbox import Sandbox
+
+    async with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+async def client(sandbox: Sandbox) -> AsyncIterator[AsyncClient]:
+    """A client of the running sandbox."""
+    from tempmailg import AsyncClient
+
+    async with AsyncClient(sandbox.api_key, base_url=sandbox.base_url) as connected:
+        yield connected

@@ -1,0 +1,1 @@
+"""Stand-ins and servers shared by the tests."""

@@ -1,0 +1,199 @@
+"""The shape of the package: layers, public names, docstrings and light imports are promises too."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tempmailg
+
+PACKAGE = Path(tempmailg.__file__).parent
+TESTS = Path(__file__).parent
+
+# A room imports only from rooms above it.
+ROOMS = [
+    "_version",
+    "_extract",
+    "_models",
+    "_errors",
+    "_settings",
+    "_endpoints",
+    "_wire",
+    "_pace",
+    "_transport",
+    "_aiohttp",
+    "_core",
+    "_names",
+    "_stream",
+    "_download",
+    "_waiting",
+    "_client",
+    "_portal",
+    "_blocking",
+    "sandbox",
+    "_demo",
+    "_cli",
+    "pytest_plugin",
+    "__init__",
+    "__main__",
+]
+
+# Which room may know which library. What is not named here may use the standard library, attrs and the rooms above.
+THIRD_PARTY = {
+    "_wire": {"cattrs", "orjson"},
+    "_aiohttp": {"aiohttp", "yarl"},
+    "_portal": {"anyio", "uvloop"},
+    "_client": {"aiohttp"},  # the type of a parameter
+    "_blocking": {"aiohttp"},  # the same
+    "sandbox": {"aiohttp", "aiosmtpd", "multidict"},
+    "_cli": {"click", "rich"},
+    "pytest_plugin": {"pytest"},
+}
+
+
+def rooms() -> list[tuple[str, Path]]:
+    found: list[tuple[str, Path]] = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        inside = path.relative_to(PACKAGE)
+        found.append((inside.parts[0] if len(inside.parts) > 1 else inside.stem, path))
+    return found
+
+
+def imports_of(path: Path) -> list[tuple[str, str | None]]:
+    """Return the modules that a file imports, each with the name taken from it."""
+    found: list[tuple[str, str | None]] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, None) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: imports are absolute"
+            found += [(node.module or "", alias.name) for alias in node.names]
+    return found
+
+
+def room_named(module: str, name: str | None) -> str | None:
+    """Return the room that an import reaches, or None for a module that is not ours."""
+    parts = module.split(".")
+    if parts[0] != "tempmailg":
+        return None
+    if len(parts) > 1:
+        return parts[1]
+    return name if name in ROOMS else "__init__"
+
+
+@pytest.mark.parametrize(("room", "path"), rooms(), ids=lambda value: value.name if isinstance(value, Path) else value)
+def test_a_room_imports_only_from_rooms_above_it(room: str, path: Path) -> None:
+    """Dependencies between the modules go one way, in the order of the table above."""
+    assert room in ROOMS, f"say in ROOMS where {room} stands"
+    for module, name in imports_of(path):
+        other = room_named(module, name)
+        if other is not None and other != room:
+            above = ROOMS.index(other) < ROOMS.index(room)
+            assert above or only_for_types(path, module), f"{path.name} imports {other}, which stands below it"
+
+
+def only_for_types(path: Path, module: str) -> bool:
+    """Say whether a file imports a module below `if TYPE_CHECKING:` only."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    guarded = {
+        child
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
+        for child in ast.walk(node)
+    }
+    return all(node in guarded for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == module)
+
+
+@pytest.mark.parametrize(("room", "path"), rooms(), ids=lambda value: value.name if isinstance(value, Path) else value)
+def test_each_library_is_known_to_its_room_alone(room: str, path: Path) -> None:
+    """aiohttp, cattrs, anyio and the rest stay behind one door each."""
+    ours_and_everybodys = {"tempmailg", "attrs", *sys.stdlib_module_names}
+    used = {module.split(".")[0] for module, _ in imports_of(path)}
+    assert used - ours_and_everybodys <= THIRD_PARTY.get(room, set())
+
+
+def test_the_public_surface_is_what_it_says() -> None:
+    """Each public name loads, is listed once, in order, and comes from where the type checkers see it."""
+    names = [name for name in tempmailg.__all__ if name != "__version__"]
+    assert names == sorted(names)
+    assert sorted(tempmailg._HOME_OF) == names
+    for name in names:
+        value = getattr(tempmailg, name)
+        assert name in {"DomainType", value.__name__}
+    assert set(tempmailg.__all__) <= set(dir(tempmailg))
+    with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
+        getattr(tempmailg, "Nonsense")  # noqa: B009 - the point of the test
+
+
+def test_the_type_checkers_see_the_same_names_as_python() -> None:
+    """The imports below TYPE_CHECKING and the table of homes agree."""
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    (guard,) = [node for node in tree.body if isinstance(node, ast.If)]
+    seen = {
+        alias.name: (node.module or "").removeprefix("tempmailg.")
+        for node in guard.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert seen == tempmailg._HOME_OF
+
+
+def public_things() -> list[tuple[str, object]]:
+    from tempmailg import sandbox
+
+    things: list[tuple[str, object]] = []
+    for module in (tempmailg, sandbox):
+        for name in module.__all__:
+            value = getattr(module, name)
+            if not inspect.isclass(value) and not inspect.isfunction(value):
+                continue
+            things.append((f"{module.__name__}.{name}", value))
+            things += [
+                (f"{module.__name__}.{name}.{key}", member)
+                for key, member in vars(value).items()
+                if not key.startswith("_") and (inspect.isfunction(member) or isinstance(member, property))
+            ]
+    return things
+
+
+@pytest.mark.parametrize(("name", "thing"), public_things(), ids=[name for name, _ in public_things()])
+def test_everything_public_is_explained(name: str, thing: object) -> None:
+    """A public class, function or property has a docstring whose first line is one sentence."""
+    first = (inspect.getdoc(thing) or "").partition("\n")[0]
+    assert first, f"{name} has no docstring"
+    assert first.endswith((".", ":")), f"{name}: {first!r} is not a sentence"
+
+
+def test_every_test_says_what_it_protects() -> None:
+    """Each test function of this suite has a docstring of one sentence."""
+    silent: list[str] = []
+    for path in sorted(TESTS.rglob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name.startswith("test_"):
+                text = (ast.get_docstring(node) or "").strip()
+                if not text.endswith("."):
+                    silent.append(f"{path.name}: {node.name}")
+    assert silent == []
+
+
+HEAVY = {"aiohttp", "anyio", "cattrs", "click", "rich", "aiosmtpd", "lxml", "orjson", "uvloop"}
+
+
+@pytest.mark.parametrize(
+    ("statement", "absent"),
+    [
+        ("import tempmailg", HEAVY | {"attrs"}),
+        ("from tempmailg import Mailbox, NotFoundError", HEAVY),
+        ("import tempmailg.sandbox", HEAVY - {"multidict"}),
+    ],
+)
+def test_importing_stays_light(statement: str, absent: set[str]) -> None:
+    """Nothing heavy loads before it is used."""
+    code = f"import sys; {statement}; print(*sys.modules)"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not absent & set(printed.split())

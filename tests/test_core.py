@@ -1,0 +1,297 @@
+"""Retries, deadlines and budgets, in virtual time: what is sent, when, and with which error it ends."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import pickle
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from support.scripted import ScriptedTransport, answer, refusal
+
+import tempmailg
+from tempmailg import AsyncClient
+from tempmailg import _errors as err
+from tempmailg._pace import RETRY_TOKENS, RetryBudget, SpeedLimit, retry_delay
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
+KEY = "k3y-that-must-not-leak"
+MAILBOX = {
+    "id": 1,
+    "email": "box@example.com",
+    "expire_at": "2026-06-28T09:48:51+00:00",
+    "created_at": "2026-06-28T09:38:51+00:00",
+}
+CREATED = answer({"status": True, "data": MAILBOX})
+EMPTY = answer({"status": True, "messages": []})
+DONE = answer({"status": True, "message": "deleted"})
+
+
+def client_of(transport: ScriptedTransport, **options: Any) -> AsyncClient:
+    return AsyncClient(KEY, transport=transport, **options)
+
+
+def broken(*, sent: bool) -> err.APIConnectionError:
+    error = err.APIConnectionError("broke")
+    error.sent, error.repeat = sent, "safe" if sent else "always"
+    return error
+
+
+def cut() -> err.APIResponseError:
+    error = err.APIResponseError("cut")
+    error.repeat = "once"
+    return error
+
+
+Method = Callable[[AsyncClient], "Awaitable[object]"]
+
+
+def list_messages(client: AsyncClient) -> Awaitable[object]:
+    return client.list_messages("box@example.com")
+
+
+def create_mailbox(client: AsyncClient) -> Awaitable[object]:
+    return client.create_mailbox()
+
+
+def delete_mailbox(client: AsyncClient) -> Awaitable[object]:
+    return client.delete_mailbox("box@example.com")
+
+
+REPEATS: list[tuple[str, Callable[[], Any], Method, int]] = [
+    ("GET after a broken connection", lambda: broken(sent=True), list_messages, 3),
+    ("DELETE after a broken connection", lambda: broken(sent=True), delete_mailbox, 3),
+    ("POST that may have run", lambda: broken(sent=True), create_mailbox, 1),
+    ("POST that was never sent", lambda: broken(sent=False), create_mailbox, 3),
+    ("GET after 502", lambda: refusal(502), list_messages, 3),
+    ("POST after 502", lambda: refusal(502), create_mailbox, 1),
+    ("POST after 503", lambda: refusal(503), create_mailbox, 1),
+    ("POST after 503 with Retry-After", lambda: refusal(503, Retry_After="1"), create_mailbox, 3),
+    ("POST after 429", lambda: refusal(429), create_mailbox, 3),
+    ("GET after garbage", cut, list_messages, 2),
+    ("POST after garbage", cut, create_mailbox, 1),
+    ("GET after 404", lambda: refusal(404), list_messages, 1),
+    ("GET after 401", lambda: refusal(401), list_messages, 1),
+]
+
+
+@pytest.mark.parametrize(("name", "failure", "method", "requests"), REPEATS, ids=[name for name, *_ in REPEATS])
+async def test_a_request_is_repeated_only_where_it_may_be(
+    name: str, failure: Callable[[], Any], method: Method, requests: int
+) -> None:
+    """Safe requests are repeated after passing faults, a POST only when it cannot have run, and never too often."""
+    transport = ScriptedTransport(failure())
+    with pytest.raises(err.TempMailError) as caught:
+        await method(client_of(transport, max_retries=2))
+    assert len(transport.requests) == caught.value.attempts == requests
+
+
+async def test_a_call_that_recovers_returns_its_result() -> None:
+    """A fault that passes costs a retry and nothing else."""
+    transport = ScriptedTransport(refusal(502), broken(sent=True), EMPTY)
+    assert await client_of(transport).list_messages("box@example.com") == []
+
+
+async def test_a_deletion_whose_answer_was_lost_is_a_success() -> None:
+    """404 for a repeated DELETE means that the first one did it."""
+    transport = ScriptedTransport(broken(sent=True), refusal(404))
+    await client_of(transport).delete_mailbox("box@example.com")
+    assert len(transport.requests) == 2
+
+
+async def test_a_deletion_that_never_left_and_finds_nothing_is_an_error() -> None:
+    """404 after an attempt that cannot have arrived says that there was nothing to delete."""
+    transport = ScriptedTransport(broken(sent=False), refusal(404))
+    with pytest.raises(err.NotFoundError):
+        await client_of(transport).delete_mailbox("box@example.com")
+
+
+async def test_a_lost_creation_says_that_the_mailbox_may_exist() -> None:
+    """Whoever cleans up must know that a mailbox may stand although the call failed."""
+    with pytest.raises(err.APIConnectionError, match="the mailbox may exist") as caught:
+        await client_of(ScriptedTransport(broken(sent=True))).create_mailbox()
+    assert caught.value.sent
+
+
+async def test_retry_after_is_waited_for() -> None:
+    """The service's own word on when to come back is kept to the second."""
+    transport = ScriptedTransport(refusal(429, Retry_After="7"), EMPTY)
+    await client_of(transport).list_messages("box@example.com")
+    assert transport.sleeps == [7.0]
+
+
+async def test_a_wait_that_does_not_fit_is_not_begun() -> None:
+    """When Retry-After reaches past the deadline, the error comes at once instead of at the end."""
+    transport = ScriptedTransport(refusal(429, Retry_After="60"))
+    with pytest.raises(err.RateLimitError) as caught:
+        await client_of(transport, timeout=30).list_messages("box@example.com")
+    assert (transport.sleeps, caught.value.retry_after) == ([], 60.0)
+
+
+async def test_the_deadline_covers_attempts_and_waits() -> None:
+    """Each attempt gets what is left of the call's time, and none starts after it."""
+    transport = ScriptedTransport(refusal(502), seconds_each=4.0, chance=0.5)
+    with pytest.raises(err.APITimeoutError) as caught:
+        await client_of(transport, timeout=9, max_retries=10).list_messages("box@example.com")
+    assert transport.timeouts == pytest.approx([9.0, 9.0 - 4.025, 9.0 - 8.075])
+    assert caught.value.elapsed == pytest.approx(9.0)
+
+
+async def test_an_attempt_that_takes_all_the_time_is_the_last() -> None:
+    """A server that never answers costs one deadline, not several."""
+    transport = ScriptedTransport(EMPTY, seconds_each=1e9)
+    with pytest.raises(err.APITimeoutError) as caught:
+        await client_of(transport, timeout=5).list_messages("box@example.com")
+    assert len(transport.requests) == 1
+    assert caught.value.elapsed == pytest.approx(5.0)
+
+
+def test_backoff_doubles_with_full_jitter_up_to_its_cap() -> None:
+    """Broken connections are retried soon, throttled calls later, nothing later than the cap, all of it at random."""
+
+    def delays(error: err.TempMailError, chance: float) -> list[float | None]:
+        return [retry_delay(error, attempt=n, is_safe=True, chance=chance) for n in (1, 2, 3, 20, 2_000)]
+
+    throttled = err.RateLimitError(status=429)
+    throttled.repeat = "always"
+    assert delays(broken(sent=True), 1.0) == pytest.approx([0.05, 0.1, 0.2, 20.0, 20.0])
+    assert delays(throttled, 1.0) == pytest.approx([1.0, 2.0, 4.0, 20.0, 20.0])
+    assert delays(throttled, 0.25) == pytest.approx([0.25, 0.5, 1.0, 5.0, 5.0])
+    assert delays(throttled, 0.0) == [0.0] * 5
+
+
+async def test_many_failing_calls_share_one_retry_budget() -> None:
+    """A thousand calls against a failing service send little more than a thousand requests."""
+    transport = ScriptedTransport(refusal(500))
+    client = client_of(transport, max_retries=5)
+    for _ in range(1_000):
+        with pytest.raises(err.ServerError):
+            await client.list_messages("box@example.com")
+    assert len(transport.requests) == 1_000 + RETRY_TOKENS // 14
+
+
+def test_the_retry_budget_pays_back_what_succeeded() -> None:
+    """A retry that succeeds returns its price, a call without one earns a token, and the budget never overflows."""
+    budget = RetryBudget()
+    failing, throttled = err.ServerError(status=500), err.RateLimitError(status=429)
+    assert (budget.take(failing), budget.tokens) == (14, 486)
+    assert (budget.take(throttled), budget.tokens) == (5, 481)
+    budget.give_back(14)
+    budget.give_back(0)
+    assert budget.tokens == 496
+    budget.give_back(14)
+    assert budget.tokens == RETRY_TOKENS
+    budget.tokens = 13
+    assert budget.take(failing) is None
+
+
+async def test_a_block_sends_no_more_than_its_budget() -> None:
+    """`client.budget(n)` lets n requests out, retries included, and refuses the next one unsent."""
+    transport = ScriptedTransport(refusal(502), EMPTY)
+    client = client_of(transport)
+    with client.budget(3):
+        await client.list_messages("box@example.com")
+        with client.budget(5):
+            await client.list_messages("box@example.com")
+            with pytest.raises(err.QuotaExceededError, match="the budget of 5 requests is spent"):
+                await client.list_messages("box@example.com")
+    assert len(transport.requests) == 3
+    await client.list_messages("box@example.com")
+    assert len(transport.requests) == 4
+
+
+async def test_every_answer_may_tell_the_quota() -> None:
+    """The quota is read from successes and failures alike, and the last good telling stays."""
+    told = {"X-RateLimit-Limit": "10", "X-RateLimit-Remaining": "4"}
+    transport = ScriptedTransport(
+        answer({}, status=404, headers=told), answer({"messages": []}, headers={**told, "X-RateLimit-Remaining": "x"})
+    )
+    client = client_of(transport)
+    assert client.quota is None
+    with pytest.raises(err.NotFoundError) as caught:
+        await client.list_messages("box@example.com")
+    assert caught.value.quota == client.quota == tempmailg.Quota(limit=10, used=6, remaining=4)
+    await client.list_messages("box@example.com")
+    assert client.quota is not None
+    assert client.quota.remaining == 4
+
+
+async def test_siblings_share_everything_but_their_options() -> None:
+    """`with_options` gives another deadline over the same pool, quota and retry budget."""
+    transport = ScriptedTransport(EMPTY, seconds_each=2.0)
+    client = client_of(transport, timeout=30)
+    hasty = client.with_options(timeout=1.0, max_retries=0)
+    with pytest.raises(err.APITimeoutError):
+        await hasty.list_messages("box@example.com")
+    assert await client.with_options().list_messages("box@example.com") == []
+    await hasty.close()
+    with pytest.raises(err.ClientClosedError, match="make a new one"):
+        await client.list_messages("box@example.com")
+
+
+async def test_a_transport_from_outside_is_never_closed() -> None:
+    """Whoever made the transport closes it."""
+    transport = ScriptedTransport(EMPTY)
+    async with client_of(transport):
+        pass
+    assert transport.closed == 0
+
+
+async def test_entering_a_closed_client_is_refused() -> None:
+    """A closed client says so as soon as it is used, not at the first request."""
+    client = client_of(ScriptedTransport(EMPTY))
+    await client.close()
+    await client.close()
+    with pytest.raises(err.ClientClosedError):
+        await client.__aenter__()
+
+
+async def test_a_server_that_echoes_the_key_does_not_put_it_into_an_error() -> None:
+    """What a lying server writes into its answer is shown without the key."""
+    echo = answer({"status": False, "message": f"bad key {KEY}"}, status=401)
+    with pytest.raises(err.AuthenticationError, match=r"bad key \*\*\*") as caught:
+        await client_of(ScriptedTransport(echo)).list_messages("box@example.com")
+    assert KEY not in str(caught.value) + caught.value.body + repr(vars(caught.value))
+
+
+async def test_a_client_shows_its_key_to_nobody() -> None:
+    """No repr, no dict, no copy and no pickle of a client gives the key away."""
+    client = client_of(ScriptedTransport(EMPTY))
+    shown = repr(client) + repr(vars(client)) + repr(client._sender.core.headers) + repr(client._sender.core.key)
+    assert KEY not in shown
+    for duplicate in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="make one where it is needed"):
+            duplicate(client)
+
+
+async def test_logs_tell_the_route_and_never_its_arguments(caplog: pytest.LogCaptureFixture) -> None:
+    """At DEBUG each attempt is one line: method, route, outcome, attempt, seconds."""
+    caplog.set_level(logging.DEBUG, "tempmailg")
+    await client_of(ScriptedTransport(refusal(502), EMPTY)).list_messages("box@example.com")
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines == ["GET /messages: 502, attempt 1, 0.000 s", "GET /messages: ok, attempt 2, 0.000 s"]
+
+
+def test_a_slow_body_is_noticed_and_a_slow_reader_is_not() -> None:
+    """Only seconds spent waiting for the service count against the minimum speed."""
+    limit = SpeedLimit(minimum=100.0, window=10.0)
+    for _ in range(50):
+        limit.note(500, 4.0)  # 125 bytes a second
+    limit.note(1, 0.0)
+    with pytest.raises(err.APITimeoutError, match="fewer than 100 bytes a second"):
+        for _ in range(10):
+            limit.note(1, 4.0)
+    with pytest.raises(err.ConfigurationError, match="minimum_speed"):
+        SpeedLimit(minimum=-1.0, window=10.0)
+
+
+def test_without_a_minimum_only_a_standstill_is_too_slow() -> None:
+    """A minimum speed of zero accepts one byte in a window, but not none."""
+    limit = SpeedLimit(minimum=0.0, window=10.0)
+    limit.note(1, 10.0)
+    with pytest.raises(err.APITimeoutError):
+        limit.note(0, 10.0)
