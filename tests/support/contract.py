@@ -1,0 +1,160 @@
+"""The contract as a judge of answers and as a source of examples.
+
+`violations` compares an answer with `openapi.json`; `watched` does so for every honest answer that any sandbox of this
+process gives. `examples` makes values of a schema, with the forms that `x-tolerated` lists if asked to.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Generator, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta, timezone
+from typing import Any, Final, cast
+
+import jsonschema_rs
+from hypothesis import strategies as st
+
+from tempmailg.sandbox import _control, _service
+from tempmailg.sandbox._answers import Answer
+
+__all__ = ["CONTRACT", "OPERATIONS", "examples", "response_schema", "violations", "watched"]
+
+CONTRACT: Final[dict[str, Any]] = _control.contract("http://sandbox.invalid/api")
+OPERATIONS: Final[dict[str, dict[str, Any]]] = {
+    operation["operationId"]: {**operation, "method": method.upper(), "path": path}
+    for path, methods in CONTRACT["paths"].items()
+    for method, operation in methods.items()
+}
+
+
+def resolved(part: Mapping[str, Any]) -> dict[str, Any]:
+    """Follow a reference into the contract's components."""
+    if "$ref" not in part:
+        return dict(part)
+    target: Any = CONTRACT
+    for step in part["$ref"].removeprefix("#/").split("/"):
+        target = target[step]
+    return cast("dict[str, Any]", target)
+
+
+def response_schema(operation: str, status: int) -> dict[str, Any] | None:
+    """Return the schema of an answer's JSON, or None if it has none."""
+    response = resolved(OPERATIONS[operation]["responses"][str(status)])
+    content = response.get("content", {}).get("application/json")
+    return cast("dict[str, Any]", content["schema"]) if content else None
+
+
+def violations(operation: str, answer: Answer) -> list[str]:
+    """Return what an answer does that the contract does not allow; unknown fields and headers of ours included."""
+    if str(answer.status) not in OPERATIONS[operation]["responses"]:
+        return [f"{operation}: the contract has no status {answer.status}"]
+    wrong = (*_wrong_headers(operation, answer), *_wrong_body(operation, answer))
+    return [f"{operation} {answer.status}: {text}" for text in wrong]
+
+
+def _wrong_headers(operation: str, answer: Answer) -> Iterator[str]:
+    told = dict(answer.headers)
+    response = resolved(OPERATIONS[operation]["responses"][str(answer.status)])
+    for name, header in response.get("headers", {}).items():
+        rule = resolved(header)
+        if name in told and not _validator(json.dumps(rule["schema"])).is_valid(told[name]):
+            yield f"the header {name} is {told[name]!r}"
+        if name.startswith("X-RateLimit") and name not in told:
+            yield f"the header {name} is missing"
+
+
+def _wrong_body(operation: str, answer: Answer) -> Iterator[str]:
+    schema = response_schema(operation, answer.status)
+    if schema is not None:
+        body = json.loads(b"".join(answer.body.chunks()))
+        for error in _validator(json.dumps(schema)).iter_errors(body):
+            yield f"{list(error.instance_path)}: {error.message}"
+
+
+@functools.cache
+def _validator(schema: str) -> jsonschema_rs.Draft202012Validator:
+    whole = {**json.loads(schema), "components": _strict(CONTRACT["components"])}
+    return jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
+
+
+def _strict(part: Any) -> Any:
+    """Forbid fields that the contract does not name: the sandbox must not invent any."""
+    if isinstance(part, list):
+        return [_strict(item) for item in part]  # pyright: ignore[reportUnknownVariableType] - JSON can be anything
+    if not isinstance(part, dict):
+        return part
+    strict = {name: _strict(value) for name, value in cast("dict[str, Any]", part).items()}
+    return {**strict, "additionalProperties": False} if "properties" in strict else strict
+
+
+@contextmanager
+def watched(found: list[str]) -> Generator[None]:
+    """Compare every honest answer with the contract while the block runs, and note what is wrong."""
+    honest: Callable[..., Answer] = _service.Service._answer
+
+    def judged(self: _service.Service, route: Any, headers: Mapping[str, str]) -> Answer:
+        answer = honest(self, route, headers)
+        if route.endpoint is not None:
+            found.extend(violations(route.endpoint.name, answer))
+        return answer
+
+    _service.Service._answer = judged  # type: ignore[method-assign]  # the point of the exercise
+    try:
+        yield
+    finally:
+        _service.Service._answer = honest  # type: ignore[method-assign]  # as it was
+
+
+# ------------------------------------------------------------------------------------------------------- examples
+
+
+def examples(schema: Mapping[str, Any], *, tolerated: bool = False) -> st.SearchStrategy[Any]:
+    """Make values of a schema of the contract.
+
+    Args:
+        schema: The schema.
+        tolerated: Whether values may also have the forms that a client must tolerate.
+    """
+    schema = resolved(schema)
+    honest = _honest_examples(schema, tolerated=tolerated)
+    others: list[dict[str, Any]] = schema.get("x-tolerated", []) if tolerated else []
+    return st.one_of(honest, *(_honest_examples(other, tolerated=True) for other in others))
+
+
+def _honest_examples(schema: Mapping[str, Any], *, tolerated: bool) -> st.SearchStrategy[Any]:
+    if "const" in schema:
+        return st.just(schema["const"])
+    if "enum" in schema:
+        return st.sampled_from(schema["enum"])
+    if schema["type"] == "object":
+        return _objects(schema, tolerated=tolerated)
+    if schema["type"] == "array":
+        return st.lists(examples(schema["items"], tolerated=tolerated), max_size=3)
+    if schema["type"] == "string":
+        return _texts(schema)
+    return {"integer": st.integers(schema.get("minimum"), 2**53), "boolean": st.booleans(), "null": st.none()}[
+        schema["type"]
+    ]
+
+
+def _objects(schema: Mapping[str, Any], *, tolerated: bool) -> st.SearchStrategy[Any]:
+    fields = {name: examples(part, tolerated=tolerated) for name, part in schema.get("properties", {}).items()}
+    if not tolerated:
+        return st.fixed_dictionaries(fields)
+    return st.fixed_dictionaries(fields, optional={"a_field_of_tomorrow": st.integers()})
+
+
+def _texts(schema: Mapping[str, Any]) -> st.SearchStrategy[str]:
+    if schema.get("format") == "date-time":
+        return st.datetimes(timezones=_OFFSETS).map(lambda time: time.isoformat(timespec="seconds"))
+    if schema.get("format") == "x-naive-time":
+        return st.datetimes().map(lambda time: time.isoformat(" ", timespec="seconds"))
+    if "pattern" in schema:
+        pattern: str = schema["pattern"]
+        return st.from_regex(pattern, fullmatch=True)
+    return st.text(st.characters(exclude_categories=["Cs"]), min_size=schema.get("minLength", 0))
+
+
+_OFFSETS: Final = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
