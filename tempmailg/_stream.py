@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Final, Self
 
 from tempmailg import _errors as err
 from tempmailg._endpoints import names_of
+from tempmailg._models import Attachment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from tempmailg._core import Sender
     from tempmailg._endpoints import Call
-    from tempmailg._models import Attachment
     from tempmailg._pace import SpeedLimit
     from tempmailg._transport import AnswerHeaders, ResponseStream, Transport
 
-__all__ = ["AttachmentStream", "BodyReader", "declared_size"]
+__all__ = ["IDENTITY", "AttachmentStream", "BodyReader", "declared_size", "is_coded", "whole_body"]
 
 # A coded body would hide its size and be decoded behind our back: cut inside gzip, it would even look complete.
 IDENTITY: Final[Mapping[str, str]] = {"Accept-Encoding": "identity"}
@@ -32,15 +32,20 @@ class BodyReader:
         stream: The answer.
         transport: Whose clock measures the time spent waiting for the service.
         limit: The slowest acceptable speed.
+        size: How many bytes the answer declares, or None if it does not.
+        least: How many bytes are missed where it does not.
     """
 
-    __slots__ = ("_limit", "_stream", "_transport", "received", "size")
+    __slots__ = ("_least", "_limit", "_stream", "_transport", "received", "size")
 
-    def __init__(self, stream: ResponseStream, transport: Transport, limit: SpeedLimit) -> None:
+    def __init__(
+        self, stream: ResponseStream, transport: Transport, limit: SpeedLimit, *, size: int | None, least: int = 0
+    ) -> None:
         self._stream = stream
         self._transport = transport
         self._limit = limit
-        self.size = declared_size(stream.headers)
+        self._least = least if size is None else size
+        self.size = size
         self.received = 0
 
     async def read(self) -> bytes:
@@ -48,19 +53,51 @@ class BodyReader:
 
         Raises:
             APITimeoutError: The service is too slow.
-            APIResponseError: The body ended before its declared size.
+            APIResponseError: The body is shorter or longer than it must be.
         """
         begun = self._transport.now()
-        chunk = await self._stream.read(self._limit.patience)
+        try:
+            chunk = await self._stream.read(self._limit.patience)
+        except err.APITimeoutError:
+            raise self._limit.failure() from None
         self._limit.note(len(chunk), self._transport.now() - begun)
         self.received += len(chunk)
-        if self.size is not None and (self.received > self.size or (not chunk and self.received < self.size)):
-            raise _cut(self.received, self.size)
+        ends_early = not chunk and self.received < self._least
+        if ends_early or (self.size is not None and self.received > self.size):
+            raise _cut(self.received, self._least)
         return chunk
 
     def close(self) -> None:
         """Give the answer up."""
         self._stream.close()
+
+
+def whole_body(stream: ResponseStream, transport: Transport, limit: SpeedLimit, known: int | None) -> BodyReader:
+    """Return a reader of an answer that is to carry a whole attachment.
+
+    A body that is ended by the connection's end looks whole wherever it was cut, and so does a compressed one; then the
+    size that the message told is what it must have at least.
+
+    Args:
+        stream: The answer.
+        transport: Whose clock measures the time spent waiting for the service.
+        limit: The slowest acceptable speed.
+        known: The attachment's size as its message tells it, if it does; what the answer declares goes before it.
+
+    Raises:
+        APIResponseError: The answer is none to the question, or nothing could tell a cut body from a whole one.
+    """
+    if stream.status != 200:
+        raise _unusable(f"status {stream.status} where a whole file was asked for")
+    if is_coded(stream.headers) and known is None:
+        raise _unusable("it is compressed, although that was declined, so a cut file would look whole")
+    return BodyReader(stream, transport, limit, size=declared_size(stream.headers), least=known or 0)
+
+
+def _unusable(problem: str) -> err.APIResponseError:
+    error = err.APIResponseError(f"the answer cannot be used: {problem}")
+    error.repeat = "once"
+    return error
 
 
 def _cut(received: int, size: int) -> err.APIResponseError:
@@ -71,10 +108,15 @@ def _cut(received: int, size: int) -> err.APIResponseError:
 
 def declared_size(headers: AnswerHeaders) -> int | None:
     """Return how many bytes the body is to have, or None if the answer does not say."""
-    if headers.get("Content-Encoding") not in (None, "identity"):
+    if is_coded(headers):
         return None  # Content-Length counts the coded bytes
     length = headers.get("Content-Length")
     return int(length) if length and _DIGITS.fullmatch(length) else None
+
+
+def is_coded(headers: AnswerHeaders) -> bool:
+    """Return whether the body is compressed, say."""
+    return (headers.get("Content-Encoding") or "identity").strip().lower() != "identity"
 
 
 class AttachmentStream:
@@ -92,6 +134,7 @@ class AttachmentStream:
         self._sender = sender
         self._call = call
         self._limit = limit
+        self._known = attachment.size if isinstance(attachment, Attachment) else None
         self._reader: BodyReader | None = None
         self.name: str = names_of(attachment)[1]
         self.size: int | None = None
@@ -101,7 +144,11 @@ class AttachmentStream:
         if self._reader is not None:
             raise err.ConfigurationError("an attachment stream can be entered once: call stream_attachment again")
         stream = await self._sender.open(self._call, IDENTITY)
-        self._reader = BodyReader(stream, self._sender.core.transport, self._limit)
+        try:
+            self._reader = whole_body(stream, self._sender.core.transport, self._limit, self._known)
+        except err.APIResponseError:
+            stream.close()
+            raise
         self.size = self._reader.size
         self.content_type = stream.headers.get("Content-Type") or ""
         return self

@@ -1,0 +1,485 @@
+"""An attachment's bytes to a file that is whole or absent.
+
+The bytes go to a part file beside the final name, and only a whole one gets that name, in one step that replaces
+nothing by accident. Bulk data is written in a thread. What is one quick system call (to make, name or remove a file)
+happens in the event loop, where no cancellation can come between the call and the note of its result.
+
+A crash of the process leaves the part file behind, never anything under the final name. A power failure is another
+matter: nothing is forced to the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import math
+import os
+import re
+import stat
+import tempfile
+from contextlib import suppress
+from io import FileIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
+
+from attrs import Factory, evolve, field, frozen
+
+from tempmailg import _endpoints as endpoints
+from tempmailg import _errors as err
+from tempmailg import _settings as settings
+from tempmailg._models import Attachment
+from tempmailg._names import distinct, numbered, safe_name
+from tempmailg._pace import SpeedLimit
+from tempmailg._stream import IDENTITY, BodyReader, declared_size, is_coded, whole_body
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterable, Sequence
+
+    from tempmailg._core import Course, Sender
+    from tempmailg._transport import ResponseStream
+
+    Progress = Callable[[int, int | None], object]
+
+__all__ = ["Terms", "download", "download_all"]
+
+T = TypeVar("T")
+
+
+@frozen
+class Terms:
+    """How a file is to be downloaded.
+
+    Args:
+        overwrite: Whether a file that is there is replaced.
+        progress: Who is told of the bytes so far and of all to come, if these are known.
+        max_bytes: The longest file to accept, in bytes; None for any.
+        minimum_speed: The slowest acceptable speed, in bytes a second.
+        speed_window: Over how many seconds of waiting for the service the speed is measured.
+    """
+
+    overwrite: bool
+    progress: Progress | None
+    max_bytes: int | None
+    minimum_speed: float
+    speed_window: float
+
+    def __attrs_post_init__(self) -> None:
+        self.speed_limit()  # refuses what is no speed
+        if self.max_bytes is not None:
+            settings.count_of("max_bytes", self.max_bytes)
+
+    def speed_limit(self) -> SpeedLimit:
+        """Return a limit that has measured nothing yet."""
+        return SpeedLimit(self.minimum_speed, settings.seconds_of("speed_window", self.speed_window))
+
+    def check_size(self, size: int) -> None:
+        """Raise if a file is too long."""
+        if self.max_bytes is not None and size > self.max_bytes:
+            raise err.DownloadError(f"the file is larger than max_bytes ({self.max_bytes} bytes): nothing was kept")
+
+
+async def download(
+    sender: Sender, attachment: Attachment | tuple[str, str], to: str | os.PathLike[str], terms: Terms
+) -> Path:
+    """Download one attachment to a folder or a full path: see `AsyncClient.download_attachment`."""
+    name = endpoints.names_of(attachment)[1]
+    sender.core.check_open()
+    return await _download_to(_place_for(name, to, terms), sender, attachment, terms)
+
+
+async def download_all(
+    sender: Sender, attachments: Sequence[Attachment], to: str | os.PathLike[str], terms: Terms, concurrency: int
+) -> list[Path]:
+    """Download attachments to a folder, some at a time: see `AsyncClient.download_attachments`."""
+    turns = asyncio.Semaphore(settings.count_of("concurrency", concurrency, least=1))
+    sender.core.check_open()
+    names = [safe_name(attachment.name) for attachment in attachments]
+    if terms.overwrite:
+        names = distinct(names)  # or two files of one message would overwrite each other
+    folder = _made_folder(_text_of(to))
+    tally = _Tally([attachment.size for attachment in attachments], _Meter(terms.progress, sender.core.transport.now))
+
+    async def download_one(index: int) -> Path:
+        place = Place(folder, names[index], overwrite=terms.overwrite)
+        async with turns:
+            return await _download_to(
+                place, sender, attachments[index], evolve(terms, progress=tally.progress_of(index))
+            )
+
+    paths = await _all_or_first_failure([download_one(index) for index in range(len(attachments))])
+    tally.end()
+    return paths
+
+
+async def _download_to(place: Place, sender: Sender, attachment: Attachment | tuple[str, str], terms: Terms) -> Path:
+    place.check()
+    async with PartFile(place.root) as part:
+        transfer = _Transfer(sender, attachment, part, terms)
+        await sender.with_retries(transfer.call, transfer.attempt)
+        await part.complete()
+        transfer.meter.end(part.size)
+        return place.publish(part.path)  # without an await after it: cancelled means absent
+
+
+# --------------------------------------------------------------------------------------------------- the transfer
+
+
+class _Transfer:
+    """The bytes of one attachment on their way into a part file, with as many requests as that takes."""
+
+    def __init__(self, sender: Sender, attachment: Attachment | tuple[str, str], part: PartFile, terms: Terms) -> None:
+        self.call = endpoints.attachment(attachment)
+        self.meter = _Meter(terms.progress, sender.core.transport.now)
+        self._sender = sender
+        self._known = attachment.size if isinstance(attachment, Attachment) else None
+        self._part = part
+        self._terms = terms
+        self._validator: str | None = None  # the strong ETag of what the part file holds the beginning of
+        self._total: int | None = None
+
+    async def attempt(self, course: Course) -> None:
+        """Send one request, for the whole file or for what is missing, and keep what arrives."""
+        stream = await self._open(course)
+        try:
+            reader = await self._reader_of(stream)
+            self._terms.check_size(self._total or 0)
+            while chunk := await reader.read():
+                self._terms.check_size(self._part.size + len(chunk))
+                await self._part.append(chunk)
+                self.meter.note(self._part.size, self._total)
+        finally:
+            stream.close()
+            course.renew_deadline()
+
+    async def _open(self, course: Course) -> ResponseStream:
+        if self._validator is None or not self._part.size:
+            return await self._sender.open_once(self.call, IDENTITY, course.left)
+        rest = {**IDENTITY, "Range": f"bytes={self._part.size}-", "If-Range": self._validator}
+        try:
+            return await self._sender.open_once(self.call, rest, course.left)
+        except err.APIStatusError as error:
+            if error.status in (412, 416):  # it has no such rest: ask for everything
+                self._validator, error.repeat = None, "safe"
+            raise
+
+    async def _reader_of(self, stream: ResponseStream) -> BodyReader:
+        transport, limit = self._sender.core.transport, self._terms.speed_limit()
+        if stream.status == 206 and self._validator is not None:
+            return BodyReader(stream, transport, limit, size=self._rest_in(stream))
+        reader = whole_body(stream, transport, limit, self._known)
+        await self._part.restart()
+        self._validator, self._total = _strong_etag(stream), reader.size
+        return reader
+
+    def _rest_in(self, stream: ResponseStream) -> int:
+        """Return the length of an answer that continues the part file; refuse any other."""
+        start = self._part.size
+        begin, end, total = _content_range(stream)
+        fits = (
+            begin == start
+            and end == total - 1
+            and self._total in (None, total)
+            and declared_size(stream.headers) in (None, total - start)
+            and stream.headers.get("ETag") in (None, self._validator)
+            and not is_coded(stream.headers)
+        )
+        if not fits:
+            self._validator = None
+            error = err.APIResponseError("the answer cannot be used: it is not the missing rest of the file")
+            error.repeat = "safe"
+            raise error
+        self._total = total
+        return total - start
+
+
+_STRONG_ETAG = re.compile(r'"[\x21\x23-\x7e]*"')
+_CONTENT_RANGE = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})", re.IGNORECASE)
+
+
+def _strong_etag(stream: ResponseStream) -> str | None:
+    etag = stream.headers.get("ETag") or ""
+    return etag if _STRONG_ETAG.fullmatch(etag) else None
+
+
+def _content_range(stream: ResponseStream) -> tuple[int, int, int]:
+    """Return the first and the last byte of a partial answer and the file's length, or nonsense for nonsense."""
+    told = _CONTENT_RANGE.fullmatch((stream.headers.get("Content-Range") or "").strip())
+    return (int(told[1]), int(told[2]), int(told[3])) if told else (-1, -1, -1)
+
+
+# --------------------------------------------------------------------------------------------------- the part file
+
+WRITE_SIZE: Final = 1024 * 1024
+"""Bytes a write: below 256 KB the way into the thread costs more than the writing, above 2 MB the caches miss."""
+
+
+class PartFile:
+    """A file in the making: nobody else's to read, and gone when its block ends.
+
+    While a thread writes one buffer, the network fills the next.
+
+    Args:
+        folder: That of the final name, so that naming the file copies nothing.
+    """
+
+    __slots__ = ("_buffer", "_buffered", "_file", "_folder", "_writing", "path", "size")
+
+    def __init__(self, folder: Path) -> None:
+        fd, path = tempfile.mkstemp(".part", ".tempmailg-", folder)  # exclusive, mode 0600, no symlink followed
+        self._folder = folder
+        self._file = FileIO(fd, "wb")
+        self._buffer: list[bytes] = []
+        self._buffered = 0
+        self._writing: asyncio.Future[None] | None = None
+        self.path = Path(path)
+        self.size = 0
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        try:
+            with suppress(OSError):  # told before, or the block has failed for another reason
+                await self._written()
+        finally:
+            with suppress(OSError):  # the same
+                self._file.close()
+            with suppress(OSError):  # it got its name by moving
+                self.path.unlink()
+
+    async def append(self, chunk: bytes) -> None:
+        """Take bytes over; wait only if both buffers are full."""
+        self._buffer.append(chunk)
+        self._buffered += len(chunk)
+        self.size += len(chunk)
+        if self._buffered >= WRITE_SIZE:
+            await self._written()
+            self._begin(_write)
+
+    async def restart(self) -> None:
+        """Drop everything so far."""
+        if not self.size:
+            return
+        await self._written()
+        self._take_buffer()
+        self._file.seek(0)
+        self._file.truncate()
+        self.size = 0
+
+    async def complete(self) -> None:
+        """Write what is left and close the file: some file systems find out only then that they are full."""
+        await self._written()
+        self._begin(_write_and_close)
+        await self._written()
+
+    def _take_buffer(self) -> list[bytes]:
+        buffer, self._buffer, self._buffered = self._buffer, [], 0
+        return buffer
+
+    def _begin(self, work: Callable[[FileIO, list[bytes]], None]) -> None:
+        loop = asyncio.get_running_loop()
+        self._writing = loop.run_in_executor(None, work, self._file, self._take_buffer())
+
+    async def _written(self) -> None:
+        """Wait for the thread, and put a cancellation off until then: no file is removed under its writer."""
+        if self._writing is None:
+            return
+        cancelled: asyncio.CancelledError | None = None
+        while not self._writing.done():
+            try:
+                await asyncio.wait([self._writing])
+            except asyncio.CancelledError as error:
+                cancelled = error
+        failure, self._writing = self._writing.exception(), None
+        if cancelled is not None:
+            raise cancelled
+        if isinstance(failure, OSError):
+            failure.filename = str(self._folder)  # says which disk is full
+        if failure is not None:
+            raise failure
+
+
+def _write(file: FileIO, chunks: list[bytes]) -> None:
+    rest = memoryview(b"".join(chunks))
+    while rest:
+        rest = rest[file.write(rest) :]
+
+
+def _write_and_close(file: FileIO, chunks: list[bytes]) -> None:
+    _write(file, chunks)
+    file.close()
+
+
+# --------------------------------------------------------------------------------------------------- the final name
+
+MOST_NAMESAKES: Final = 10_000
+"""How many files of one name a folder may hold before another is refused."""
+
+
+@frozen
+class Place:
+    """Where a whole file is to stand.
+
+    Args:
+        folder: Its folder, as the caller wrote it.
+        name: Its name, one safe component.
+        overwrite: Whether a file that is there is replaced.
+        is_exact: Whether the caller chose the name, so that no other will do.
+        root: The folder, wherever the process changes to.
+    """
+
+    folder: Path
+    name: str
+    overwrite: bool
+    is_exact: bool = False
+    root: Path = field(init=False, default=Factory(lambda self: self.folder.absolute(), takes_self=True))
+
+    def check(self) -> None:
+        """Raise what stands in the way, as far as it can be known."""
+        final = self.root / self.name
+        try:
+            mode = final.lstat().st_mode
+        except FileNotFoundError:
+            return
+        if self.overwrite and not (stat.S_ISREG(mode) or stat.S_ISLNK(mode)):
+            raise FileExistsError(errno.EEXIST, "no ordinary file, so it is not replaced", str(final))
+        if self.is_exact and not self.overwrite:
+            raise self._taken()
+
+    def publish(self, part: Path) -> Path:
+        """Give a whole file its name and return it as a path."""
+        if self.overwrite:
+            self.check()
+            part.replace(self.root / self.name)
+            return self.folder / self.name
+        for number in range(1 if self.is_exact else MOST_NAMESAKES):
+            name = numbered(self.name, number)
+            with suppress(FileExistsError):
+                _name(part, self.root / name)
+                return self.folder / name
+        raise self._taken()
+
+    def _taken(self) -> FileExistsError:
+        return FileExistsError(
+            errno.EEXIST, "it is there already: set overwrite=True to replace it", str(self.root / self.name)
+        )
+
+
+def _place_for(name: str, to: str | os.PathLike[str], terms: Terms) -> Place:
+    text = _text_of(to)
+    if text.endswith(_SEPARATORS) or Path(text).is_dir():
+        return Place(_made_folder(text), safe_name(name), terms.overwrite)
+    path = Path(text)
+    return Place(path.parent, path.name, terms.overwrite, is_exact=True)
+
+
+_SEPARATORS: Final = tuple({"/", os.sep})
+
+
+def _text_of(to: str | os.PathLike[str]) -> str:
+    text = os.fsdecode(to)
+    if not text:
+        raise err.ConfigurationError("to must be a folder or the path of a file, not an empty text")
+    return text
+
+
+def _made_folder(text: str) -> Path:
+    folder = Path(text)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _name(part: Path, final: Path) -> None:
+    """Give a file its final name, unless there is such a file: one atomic step, whoever else tries the same."""
+    if os.name == "nt":  # pragma: no cover - on Windows only, which refuses to rename onto a file
+        part.rename(final)
+        return
+    try:
+        final.hardlink_to(part)
+    except FileExistsError:
+        raise
+    except OSError:  # FAT, for instance, has no hard links
+        _rename(part, final)
+
+
+_AT_FDCWD: Final = -100
+_RENAME_NOREPLACE: Final = 1
+
+
+def _rename(part: Path, final: Path) -> None:
+    """Rename as Linux can without replacing anything; Python has no function for it."""
+    import ctypes
+
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    failed = renameat2 is None or renameat2(
+        _AT_FDCWD, os.fsencode(part), _AT_FDCWD, os.fsencode(final), _RENAME_NOREPLACE
+    )
+    reason = errno.ENOSYS if renameat2 is None else ctypes.get_errno()
+    if failed and reason in (errno.ENOSYS, errno.EINVAL):
+        raise err.DownloadError(
+            f"the file system of {str(final.parent)!r} cannot name a file without the risk of replacing another: "
+            "set overwrite=True, or choose another folder"
+        )
+    if failed:
+        raise OSError(reason, os.strerror(reason), str(final))
+
+
+# --------------------------------------------------------------------------------------------------- progress
+
+REPORT_GAP: Final = 0.1  # seconds between two reports
+
+
+class _Meter:
+    """Reports progress, at most ten times a second, and once at the end."""
+
+    def __init__(self, progress: Progress | None, now: Callable[[], float]) -> None:
+        self._progress = progress
+        self._now = now
+        self._next = -math.inf
+
+    def note(self, done: int, total: int | None) -> None:
+        if self._progress is None or (now := self._now()) < self._next:
+            return
+        self._next = now + REPORT_GAP
+        self._progress(done, total)
+
+    def end(self, done: int) -> None:
+        if self._progress is not None:
+            self._progress(done, done)
+
+
+class _Tally:
+    """The progress of several files as that of one."""
+
+    def __init__(self, sizes: list[int | None], meter: _Meter) -> None:
+        self._done = [0] * len(sizes)
+        self._totals = sizes
+        self._meter = meter
+
+    def progress_of(self, index: int) -> Progress:
+        def progress(done: int, total: int | None) -> None:
+            self._done[index], self._totals[index] = done, total
+            known = [each for each in self._totals if each is not None]
+            self._meter.note(sum(self._done), sum(known) if len(known) == len(self._totals) else None)
+
+        return progress
+
+    def end(self) -> None:
+        self._meter.end(sum(self._done))
+
+
+# ------------------------------------------------------------------------------------------------- several at a time
+
+
+async def _all_or_first_failure(works: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Run works side by side; at the first failure cancel the others, await their end and raise that failure."""
+    failure: BaseException | None = None
+    tasks: list[asyncio.Task[T]] = []
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks += [group.create_task(work) for work in works]
+    except BaseExceptionGroup as failures:
+        failure = failures.exceptions[0]
+    if failure is not None:
+        raise failure
+    return [task.result() for task in tasks]
