@@ -1,0 +1,366 @@
+"""What the commands do: one coroutine for each."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import json
+import logging
+import os
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, ParamSpec, cast
+
+import attrs
+import click
+
+from tempmailg import _errors as err
+from tempmailg._cli import _places
+from tempmailg._cli._clean import one_line, url
+from tempmailg._cli._screen import Screen
+from tempmailg._cli._session import Session, opened
+from tempmailg._cli._times import ago, clock, stamp, until
+from tempmailg._models import Mailbox
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Generator, Sequence
+
+    from tempmailg._cli._manner import Manner
+    from tempmailg._client import AsyncClient
+    from tempmailg._models import Attachment, DomainType, Message
+    from tempmailg._waiting import Watch
+
+P = ParamSpec("P")
+
+Answer = Literal["code", "link"]
+
+
+def start(
+    manner: Manner, action: Callable[Concatenate[Session, P], Awaitable[None]], *args: P.args, **kwargs: P.kwargs
+) -> None:
+    """Run an action with a client, to its end or to Ctrl-C."""
+
+    async def act() -> None:
+        async with opened(Screen(manner)) as session:
+            await action(session, *args, **kwargs)
+
+    asyncio.run(act())
+
+
+# --------------------------------------------------------------------------------------------------------- mailboxes
+
+
+async def domains(session: Session, kind: DomainType) -> None:
+    """Print the domains."""
+    listed = await session.client.list_domains(kind)
+    if session.screen.as_json(listed):
+        return
+    rows = [(domain.domain, domain.type, "yes" if domain.custom else "no") for domain in listed.domains]
+    session.screen.table(("DOMAIN", "PLAN", "YOUR OWN"), rows)
+
+
+async def new(session: Session) -> None:
+    """Make a mailbox and print its address."""
+    _show_new(session, await session.client.create_mailbox())
+
+
+async def switch(session: Session, name: str, username: str, domain: str) -> None:
+    """Switch a mailbox to another address and print it."""
+    _show_new(session, await session.client.update_mailbox(session.mailbox(name), username, domain))
+
+
+def _show_new(session: Session, mailbox: Mailbox) -> None:
+    session.remember(mailbox)
+    session.screen.answer(mailbox, mailbox.email)
+    session.screen.note(f"expires in {until(mailbox.expires_at)}; see its mail with: tempmailg messages")
+
+
+async def rm(session: Session, name: str) -> None:
+    """Delete a mailbox."""
+    mailbox = session.mailbox(name)
+    address = _address(mailbox)
+    await session.client.delete_mailbox(mailbox)
+    _places.forget(address)
+    _show_deleted(session, [address])
+
+
+def _address(mailbox: Mailbox | str) -> str:
+    return mailbox.email if isinstance(mailbox, Mailbox) else mailbox
+
+
+def _show_deleted(session: Session, deleted: Sequence[str]) -> None:
+    if not session.screen.as_json({"deleted": deleted}):
+        session.screen.note(f"deleted {', '.join(deleted)}")
+
+
+async def quota(session: Session) -> None:
+    """Print what is left of the quota."""
+    await session.client.list_domains()  # the cheapest question: every answer carries the quota
+    told = session.client.quota
+    if told is None:
+        raise err.APIResponseError("the service told no quota with its answer: see its API management page")
+    if session.screen.as_json(told):
+        return
+    rows = [(f"{told.remaining}", f"{told.used}", f"{told.limit}", told.resets_at or "")]
+    session.screen.table(("REMAINING", "USED", "LIMIT", "RESETS"), rows)
+
+
+# ---------------------------------------------------------------------------------------------------------- messages
+
+
+async def messages(session: Session, name: str) -> None:
+    """Print the messages of a mailbox."""
+    listed = sorted(await session.client.list_messages(session.mailbox(name)), key=lambda message: message.received_at)
+    if session.screen.as_json(listed):
+        return
+    if not listed:
+        session.screen.note("no messages yet; tempmailg wait waits for one")
+    elif session.screen.for_people:
+        session.screen.table(("RECEIVED", "FROM", "SUBJECT AND ID"), map(_cells, listed))
+    else:
+        for message in listed:
+            _show_in_pipe(session.screen, message)
+
+
+def _cells(message: Message) -> tuple[Any, ...]:
+    # An id must be whole to be copied, and has the width of many a subject: it gets the line below.
+    return message.received_at, message.from_email, f"{one_line(_title(message))}\n{one_line(message.id)}"
+
+
+def _title(message: Message) -> str:
+    files = len(message.attachments)
+    return f"{message.subject}  [{files} attached]" if files else message.subject
+
+
+def _show_in_pipe(screen: Screen, message: Message) -> None:
+    screen.row(message.id, message.received_at, message.from_email, message.subject)
+
+
+async def read(session: Session, message_id: str) -> None:
+    """Print a message."""
+    message = await session.client.get_message(message_id)
+    if session.screen.as_json(message):
+        return
+    session.screen.page(
+        (
+            ("Subject", message.subject),
+            ("From", f"{message.from_name} <{message.from_email}>"),
+            ("To", message.to),
+            ("Date", f"{stamp(message.received_at)} ({ago(message.received_at)})"),
+        ),
+        message.text,
+    )
+    if message.attachments:
+        session.screen.heading("Attachments")
+        session.screen.table(("NAME", "BYTES"), [(file.name, _bytes(file)) for file in message.attachments])
+
+
+def _bytes(file: Attachment) -> str:
+    return "unknown" if file.size is None else str(file.size)
+
+
+# Put before the mail's own HTML: a browser that shows the file must not tell the sender so, nor run anything.
+_GUARD: Final = """\
+<!doctype html><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" \
+content="default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'">
+"""
+
+
+async def save_html(session: Session, message_id: str, to: str | None) -> None:
+    """Write a message's content to an HTML file and print its path."""
+    message = await session.client.get_message(message_id)
+    content = message.content if message.is_html else f"<pre>{html.escape(message.content)}</pre>"
+    path = _new_file(to)
+    path.write_text(_GUARD + content, encoding="utf-8", errors="replace", newline="")
+    session.screen.path(path)
+    session.screen.as_json({"path": str(path)})
+
+
+def _new_file(to: str | None) -> Path:
+    if to is None:
+        handle, name = tempfile.mkstemp(prefix="tempmailg-", suffix=".html")
+        os.close(handle)
+        return Path(name)
+    path = Path(to)
+    path.touch(mode=0o600, exist_ok=False)
+    return path
+
+
+async def rm_message(session: Session, message_ids: Sequence[str]) -> None:
+    """Delete messages."""
+    for message_id in message_ids:
+        await session.client.delete_message(message_id)
+    _show_deleted(session, message_ids)
+
+
+async def download(session: Session, message_id: str, names: Sequence[str], to: str, overwrite: bool) -> None:  # noqa: FBT001 - passed on from click
+    """Save attachments and print their paths."""
+    message = await session.client.get_message(message_id)
+    files = _chosen(message, names)
+    title = files[0].name if len(files) == 1 else f"{len(files)} files"
+    wanted = attrs.evolve(message, attachments=tuple(files))
+    with session.screen.progress(title) as progress:
+        paths = await session.client.download_attachments(wanted, to, overwrite=overwrite, progress=progress)
+    saved = [
+        {"name": file.name, "path": str(path), "size": path.stat().st_size}
+        for file, path in zip(files, paths, strict=True)
+    ]
+    if session.screen.as_json(saved):
+        return
+    for path in paths:
+        session.screen.path(path)
+
+
+def _chosen(message: Message, names: Sequence[str]) -> list[Attachment]:
+    """Return the attachments that were named, exactly or as `read` shows them; all if none was."""
+    if not names:
+        return list(message.attachments)
+    chosen: list[Attachment] = []
+    for name in names:
+        fitting = [file for file in message.attachments if name in (file.name, one_line(file.name))]
+        if not fitting:
+            there = ", ".join(repr(one_line(file.name)) for file in message.attachments) or "none"
+            raise click.UsageError(f"the message has no attachment {name!r}; there are: {there}")
+        chosen.append(fitting[0])
+    return chosen
+
+
+# ----------------------------------------------------------------------------------------------------------- waiting
+
+
+@attrs.frozen(kw_only=True)
+class Wanted:
+    """What to wait for, as the options of `wait` say."""
+
+    answer: Answer | None
+    subject: str | None
+    sender: str | None
+    body: str | None
+    only_new: bool
+    timeout: float
+
+
+async def wait(session: Session, name: str, wanted: Wanted) -> None:
+    """Wait for a message and print its id, or the code or link in it."""
+    mailbox = session.mailbox(name)
+    there = await session.client.list_messages(mailbox) if wanted.only_new else []
+    with session.screen.spinner(_waiting_line(session, mailbox, wanted.timeout)):
+        value, text, note = await _arrival(session.client, mailbox, wanted, there)
+    session.screen.answer(value, text)
+    session.screen.note(note)
+
+
+async def _arrival(
+    client: AsyncClient, mailbox: Mailbox | str, wanted: Wanted, ignore: Sequence[Message]
+) -> tuple[object, str, str]:
+    """Return what arrived: as a value, as the answer's text, and what to tell a person besides."""
+    criteria: dict[str, Any] = {
+        "subject": wanted.subject,
+        "sender": wanted.sender,
+        "body": wanted.body,
+        "timeout": wanted.timeout,
+        "ignore": ignore,
+    }
+    if wanted.answer == "code":
+        code = await client.wait_for_code(mailbox, **criteria)
+        return {"code": code}, code, ""
+    if wanted.answer == "link":
+        link = await client.wait_for_link(mailbox, **criteria)
+        return {"link": link}, url(link), ""
+    message = await client.wait_for_message(mailbox, **criteria)
+    return message, message.id, f"{_title(message)} from {message.from_email}; show it with: tempmailg read ID"
+
+
+def _waiting_line(session: Session, mailbox: Mailbox | str, timeout: float) -> Callable[[], str]:
+    begun = time.monotonic()
+
+    def line() -> str:
+        told = [f"waiting {clock(time.monotonic() - begun)} of {clock(timeout)}", _cost(session)]
+        if isinstance(mailbox, Mailbox):
+            told.append(f"expires in {until(mailbox.expires_at)}")
+        return " · ".join((*told, _address(mailbox)))  # the address last: a narrow terminal cuts it first
+
+    return line
+
+
+def _cost(session: Session) -> str:
+    traffic = session.traffic
+    return f"looks: {traffic.requests} · quota spent: {traffic.spent}"
+
+
+async def watch(session: Session, names: Sequence[str], state_file: str | None) -> None:
+    """Print each message once as it arrives."""
+    mailboxes = [session.mailbox(name) for name in names]
+    state = _read_state(state_file)
+    screen = session.screen
+    async with session.client.watch(*mailboxes, state=state, on_gone=lambda gone: screen.warn(str(gone))) as watching:
+        told = 0
+
+        def line() -> str:
+            health = watching.health
+            failing = f" · failing: {len(health.failing)}" if health.failing else ""
+            return f"watching · mailboxes: {health.mailboxes}{failing} · messages: {told} · {_cost(session)}"
+
+        with screen.spinner(line), _warnings_on(screen):
+            while (message := await _next(watching, state_file)) is not None:
+                _tell(screen, message)
+                told += 1
+
+
+@contextmanager
+def _warnings_on(screen: Screen) -> Generator[None]:
+    """Send what the watch logs as a warning (a message that cannot be read) to the screen, which cleans it."""
+    handler = logging.Handler(logging.WARNING)
+    handler.emit = lambda record: screen.warn(record.getMessage())  # type: ignore[method-assign] # not worth a class
+    logger = logging.getLogger("tempmailg")
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+async def _next(watch: Watch, state_file: str | None) -> Message | None:
+    """Return the next message, or None if no mailbox is left.
+
+    Asking for it makes the one before, which was printed, count as seen: that is when the state is written.
+    """
+    coming = asyncio.ensure_future(_anext(watch))
+    try:
+        if state_file is not None:
+            await asyncio.sleep(0)
+            _places.write_whole(Path(state_file), json.dumps(watch.seen()))
+        return await coming
+    finally:
+        coming.cancel()
+
+
+async def _anext(watch: Watch) -> Message | None:
+    return await anext(watch, None)
+
+
+def _tell(screen: Screen, message: Message) -> None:
+    if screen.as_json(message):
+        return
+    if not screen.for_people:
+        _show_in_pipe(screen, message)
+        return
+    time_of_day = f"{message.received_at.astimezone():%H:%M:%S}  "
+    screen.styled((time_of_day, "dim"), (message.from_email, "bold"), "  ", _title(message))
+    screen.styled((" " * len(time_of_day) + message.id, "dim"))
+
+
+def _read_state(state_file: str | None) -> dict[str, list[str]] | None:
+    if state_file is None:
+        return None
+    try:
+        state = json.loads(Path(state_file).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        state = None
+    if not isinstance(state, dict):
+        raise err.ConfigurationError(f"{state_file} is no state of a watch: delete it, or name another file")
+    return cast(dict[str, list[str]], state)  # watch() itself checks what is in it

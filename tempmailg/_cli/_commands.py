@@ -1,0 +1,322 @@
+"""The commands: names, arguments and help. What they do stands in `_actions`, which loads when one of them runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from tempmailg._cli._manner import Manner
+from tempmailg._version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from click.shell_completion import CompletionItem
+
+    from tempmailg._cli._actions import Answer
+    from tempmailg._models import DomainType
+
+__all__ = ["COMPLETE_VARIABLE", "cli"]
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+COMPLETE_VARIABLE = "_TEMPMAILG_COMPLETE"
+"""Through it a shell's completions ask this program for the words that fit."""
+
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class _InOrder(click.Group):
+    """A group whose help tells the commands in the order in which a user needs them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(self.commands)
+
+
+@click.group(cls=_InOrder, context_settings=_SETTINGS)
+@click.version_option(__version__, prog_name="tempmailg", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Disposable mail for people and pipes.
+
+    \b
+    tempmailg new                 make a mailbox, print its address
+    tempmailg wait --code         wait for a mail, print the code in it
+    tempmailg demo                see it work on this machine, without a key
+
+    The API key is TEMPMAILG_API_KEY, or stands in a config file that only you may read; see the README. MAILBOX is an
+    address; "-", or nothing where it may be left out, means the mailbox that "new" or "switch" told last.
+    """  # noqa: D301 - click wants the character that backslash-b stands for
+
+
+def _note(context: click.Context, option: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's callback
+    if value and option.name:
+        setattr(context.ensure_object(Manner), option.name, True)
+
+
+def _options(function: F) -> F:
+    """Give a command the options that every command has; their values go to the context's `Manner`."""
+    for option in (
+        click.option("--debug", is_flag=True, expose_value=False, callback=_note, help="Show an error's traceback."),
+        click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_note, help="Errors only on stderr."),
+        click.option("--json", is_flag=True, expose_value=False, callback=_note, help="Print JSON on stdout."),
+    ):
+        function = option(function)
+    return function
+
+
+def _manner(function: F) -> F:
+    """The same for a command that wants to know: the `Manner` is its first argument."""
+    return click.pass_obj(_options(function))  # type: ignore[return-value] # click's decorators change the signature
+
+
+def _newest(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    from click.shell_completion import CompletionItem
+
+    from tempmailg._cli._clean import one_line
+    from tempmailg._cli._places import newest_address
+
+    address = newest_address()
+    fits = address is not None and address.startswith(incomplete) and one_line(address) == address
+    return [CompletionItem(address)] if fits else []
+
+
+_mailbox = click.argument("mailbox", default="-", shell_complete=_newest)
+_named_mailbox = click.argument("mailbox", shell_complete=_newest)
+_message = click.argument("message")
+
+
+@cli.command()
+@click.option(
+    "--type",
+    "kind",
+    type=click.Choice(["free", "premium", "all"]),
+    default="free",
+    show_default=True,
+    metavar="TYPE",
+    help="free, premium or all; a free plan may ask for free ones only.",
+)
+@_manner
+def domains(manner: Manner, kind: DomainType) -> None:
+    """List the domains that your plan allows."""
+    from tempmailg._cli import _actions
+
+    _actions.start(manner, _actions.domains, kind)
+
+
+@cli.command()
+@_manner
+def new(manner: Manner) -> None:
+    """Make a mailbox and print its address.
+
+    It gets a random address and lives about ten minutes.
+    """
+    from tempmailg._cli import _actions
+
+    _actions.start(manner, _actions.new)
+
+
+@cli.command()
+@_named_mailbox
+@click.argument("address", metavar="USERNAME@DOMAIN")
+@_manner
+def switch(manner: Manner, mailbox: str, address: str) -> None:
+    """Switch MAILBOX to another address and print it."""
+    from tempmailg._cli import _actions
+
+    username, at, domain = address.rpartition("@")
+    if not (username and at and domain):
+        raise click.BadParameter(f"{address!r} is no address like 'name@example.com'", param_hint="USERNAME@DOMAIN")
+    _actions.start(manner, _actions.switch, mailbox, username, domain)
+
+
+@cli.command()
+@_named_mailbox
+@_manner
+def rm(manner: Manner, mailbox: str) -> None:
+    """Delete MAILBOX and its messages."""
+    from tempmailg._cli import _actions
+
+    _actions.start(manner, _actions.rm, mailbox)
+
+
+@cli.command()
+@_mailbox
+@_manner
+def messages(manner: Manner, mailbox: str) -> None:
+    """List the messages of MAILBOX, the oldest first.
+
+    To a pipe it writes lines of id, time, sender and subject, separated by tabs.
+    """
+    from tempmailg._cli import _actions
+
+    _actions.start(manner, _actions.messages, mailbox)
+
+
+@cli.command()
+@_message
+@click.option("--html", "as_html", is_flag=True, help="Write the content to an HTML file and print its path.")
+@click.option("--to", type=click.Path(), metavar="FILE", help="The file for --html; a temporary file by default.")
+@_manner
+def read(manner: Manner, message: str, as_html: bool, to: str | None) -> None:  # noqa: FBT001 - click's flag
+    """Show a message: its headers, text and attachments.
+
+    The file that --html writes forbids its browser to load or run anything.
+    """
+    from tempmailg._cli import _actions
+
+    if to is not None and not as_html:
+        raise click.UsageError("--to names the file for --html: give both")
+    if as_html:
+        _actions.start(manner, _actions.save_html, message, to)
+    else:
+        _actions.start(manner, _actions.read, message)
+
+
+@cli.command("rm-message")
+@click.argument("messages", metavar="MESSAGE...", nargs=-1, required=True)
+@_manner
+def rm_message(manner: Manner, messages: tuple[str, ...]) -> None:
+    """Delete messages."""
+    from tempmailg._cli import _actions
+
+    _actions.start(manner, _actions.rm_message, messages)
+
+
+@cli.command()
+@_message
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.option("--to", type=click.Path(file_okay=False), default=".", metavar="FOLDER", help="Where; by default here.")
+@click.option("--overwrite", is_flag=True, help="Replace files that exist instead of choosing other names.")
+@_manner
+def download(manner: Manner, message: str, names: tuple[str, ...], to: str, overwrite: bool) -> None:  # noqa: FBT001 - click's flag
+    """Save the attachments of a message, all or those named, and print their paths.
+
+    A file is whole or absent, and its name is made safe.
+    """
+    from tempmailg._cli import _actions
+
+    _actions.start(manner, _actions.download, message, names, to, overwrite)
+
+
+@cli.command()
+@_mailbox
+@click.option("--code", is_flag=True, help="Print the code that the mail holds.")
+@click.option("--link", is_flag=True, help="Print the link that the mail asks to follow.")
+@click.option("--subject", metavar="TEXT", help="The subject must contain this.")
+@click.option("--from", "sender", metavar="TEXT", help="The sender's name or address must contain this.")
+@click.option("--body", metavar="TEXT", help="The text must contain this.")
+@click.option("--new", "only_new", is_flag=True, help="Pass over the messages that are there already.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to wait.",
+)
+@_manner
+def wait(
+    manner: Manner,
+    mailbox: str,
+    code: bool,  # noqa: FBT001 - click's flags
+    link: bool,  # noqa: FBT001
+    subject: str | None,
+    sender: str | None,
+    body: str | None,
+    only_new: bool,  # noqa: FBT001
+    timeout: float,
+) -> None:
+    """Wait for a mail in MAILBOX and print its id alone.
+
+    With --code or --link it waits for a mail that holds one, and prints that instead. Exit status 124 says that none
+    came in time.
+    """
+    from tempmailg._cli import _actions
+
+    if code and link:
+        raise click.UsageError("--code and --link are two answers: ask for one")
+    answer: Answer | None = "code" if code else "link" if link else None
+    wanted = _actions.Wanted(
+        answer=answer, subject=subject, sender=sender, body=body, only_new=only_new, timeout=timeout
+    )
+    _actions.start(manner, _actions.wait, mailbox, wanted)
+
+
+@cli.command()
+@click.argument("mailboxes", metavar="[MAILBOX]...", nargs=-1, shell_complete=_newest)
+@click.option(
+    "--state", type=click.Path(dir_okay=False), metavar="FILE", help="Where to keep what was told, to resume."
+)
+@_manner
+def watch(manner: Manner, mailboxes: tuple[str, ...], state: str | None) -> None:
+    """Tell each message once as it arrives, until interrupted.
+
+    With --state it goes on where the last watch with that file ended. With --json it prints a line of JSON for each
+    message.
+    """
+    from tempmailg._cli import _actions
+
+    _actions.start(manner, _actions.watch, mailboxes or ("-",), state)
+
+
+@cli.command()
+@_manner
+def quota(manner: Manner) -> None:
+    """Show how many requests your key has left; asking costs one."""
+    from tempmailg._cli import _actions
+
+    _actions.start(manner, _actions.quota)
+
+
+@cli.command()
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=8025, show_default=True, metavar="PORT", help="HTTP; 0 picks one."
+)
+@click.option(
+    "--smtp-port",
+    type=click.IntRange(0, 65535),
+    default=1025,
+    show_default=True,
+    metavar="PORT",
+    help="SMTP; 0 picks one.",
+)
+@_options
+def sandbox(port: int, smtp_port: int) -> None:
+    """Play the service on this machine until interrupted.
+
+    Its first line, a JSON object, says that it is ready: base_url, api_key, smtp_host, smtp_port. Mail sent to that
+    SMTP server arrives in the mailboxes that were made there.
+    """
+    from tempmailg._cli import _local
+
+    _local.sandbox(port, smtp_port)
+
+
+@cli.command()
+@_manner
+def demo(manner: Manner) -> int:
+    """Send a real mail through a sandbox and read it with both clients.
+
+    It needs no key and no network. Exit status 0 says that everything arrived as it was sent.
+    """
+    from tempmailg._cli import _local
+
+    return 0 if _local.demo(manner) else 1
+
+
+@cli.command()
+@click.argument("shell", metavar="SHELL", type=click.Choice(["bash", "zsh", "fish"]))
+def completion(shell: str) -> None:
+    """Print the completions for a shell.
+
+    \b
+    bash   eval "$(tempmailg completion bash)"            in ~/.bashrc
+    zsh    eval "$(tempmailg completion zsh)"             in ~/.zshrc, after compinit
+    fish   tempmailg completion fish | source             in ~/.config/fish/config.fish
+    """  # noqa: D301 - as above
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    if kind is not None:
+        click.echo(kind(cli, {}, "tempmailg", COMPLETE_VARIABLE).source())

@@ -1,0 +1,75 @@
+"""Strangers' text on a terminal: nothing in it may act, hide or turn letters round."""
+
+from __future__ import annotations
+
+import unicodedata
+from urllib.parse import unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tempmailg._cli._clean import lines, one_line, url
+
+_ACTING = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # controls, format characters, half characters, line and paragraph ends
+
+_ANY_TEXT = st.text(st.characters(categories=None))
+_HOSTILE_TEXT = st.text(
+    st.sampled_from("ab \t\r\n\x00\x07\x1b\x7f\x85\x9b\u00ad\u200b\u200d\u202e\u2028\u2066\ufe0f\ud800")
+)
+
+
+def _acting(text: str) -> set[str]:
+    return {character for character in text if unicodedata.category(character) in _ACTING}
+
+
+@given(_ANY_TEXT | _HOSTILE_TEXT)
+def test_one_line_holds_nothing_that_acts(text: str) -> None:
+    """Whatever a subject holds, its line has no control, bidirectional, zero-width or half character."""
+    assert not _acting(one_line(text))
+
+
+@given(_ANY_TEXT | _HOSTILE_TEXT)
+def test_lines_hold_nothing_that_acts_but_line_ends(text: str) -> None:
+    """Whatever a body holds, its lines have nothing that acts, and cleaning them again changes nothing."""
+    cleaned = lines(text)
+    assert _acting(cleaned) <= {"\n"}
+    assert lines(cleaned) == cleaned
+
+
+@given(st.text(st.characters(categories=["L", "N", "P", "S"], max_codepoint=0x10FF)))
+def test_ordinary_text_stays_as_it_is(text: str) -> None:
+    """Letters, digits and signs of living scripts are not touched."""
+    if not set(text) & set("\u115f\u1160\u3164"):
+        assert one_line(text) == lines(text) == text
+
+
+@given(_ANY_TEXT)
+def test_an_address_keeps_its_meaning(text: str) -> None:
+    """An address becomes visible ASCII, and decoding it gives the same address."""
+    told = url(text)
+    assert told.isascii()
+    assert not _acting(told)
+    if text.isprintable() and "%" not in text:
+        assert unquote(told) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b]0;pwned\x07", "␛]0;pwned␇"),
+        ("a\r\nb\tc", "a␍␊b␉c"),
+        ("invoice_\u202egpj.exe", "invoice_gpj.exe"),
+        ("pay\u200bpal", "paypal"),
+        ("\x9b31m", "\ufffd31m"),
+        ("Grüße ✓ 日本 👍", "Grüße ✓ 日本 👍"),
+    ],
+)
+def test_what_acts_is_shown_or_dropped(text: str, shown: str) -> None:
+    """Controls become pictures, invisible characters go, and words keep their order."""
+    assert one_line(text) == shown
+
+
+def test_all_line_ends_end_lines() -> None:
+    """Line ends of every system and of Unicode become one kind."""
+    assert lines("a\r\nb\rc\x0bd\u2028e\u2029f\x85g") == "a\nb\nc\nd\ne\nf\ng"

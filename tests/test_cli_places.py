@@ -1,0 +1,170 @@
+"""The config file and the newest mailbox: who may read the key, where it goes, and what `-` means."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tempmailg._cli import _places
+
+if TYPE_CHECKING:
+    from support.shell import Shell
+
+pytest_plugins = ["support.shell"]
+
+
+def _configure(path: Path, text: str, mode: int = 0o600) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+@pytest.fixture
+def keyless(shell: Shell) -> Shell:
+    shell.set(TEMPMAILG_API_KEY=None, TEMPMAILG_BASE_URL=None)
+    return shell
+
+
+def _settings(shell: Shell) -> str:
+    return f'api_key = "{shell.sandbox.api_key}"\nbase_url = "{shell.sandbox.base_url}"\n'
+
+
+def test_the_config_file_gives_key_and_address(keyless: Shell) -> None:
+    """Without the environment's variables, the platform's config file is used."""
+    _configure(keyless.home / ".config/tempmailg/config.toml", _settings(keyless))
+    assert keyless.answer("domains").startswith("example.com\t")
+
+
+def test_the_config_file_can_stand_elsewhere(keyless: Shell) -> None:
+    """TEMPMAILG_CONFIG names another config file."""
+    keyless.set(TEMPMAILG_CONFIG=str(_configure(keyless.home / "mine.toml", _settings(keyless))))
+    assert keyless.answer("domains").startswith("example.com\t")
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o666])
+def test_a_config_file_that_others_can_read_is_refused(keyless: Shell, mode: int) -> None:
+    """A key that other users could read is not used, and the advice mends it."""
+    path = _configure(keyless.home / "config.toml", _settings(keyless), mode)
+    keyless.set(TEMPMAILG_CONFIG=str(path))
+    outcome = keyless.run("domains")
+    assert (outcome.status, outcome.stdout) == (1, "")
+    assert f"run chmod 600 {path}" in outcome.stderr
+    path.chmod(0o600)
+    assert keyless.run("domains").status == 0
+
+
+def test_no_key_at_all_is_one_line_of_advice(keyless: Shell) -> None:
+    """Without a key the error names both places where it can be put."""
+    outcome = keyless.run("domains")
+    assert outcome.status == 1
+    assert outcome.stderr.count("\n") == 1
+    assert "set TEMPMAILG_API_KEY" in outcome.stderr
+    assert str(keyless.home / ".config/tempmailg/config.toml") in outcome.stderr
+
+
+def test_the_files_key_never_goes_to_the_environments_address(keyless: Shell) -> None:
+    """A base URL that somebody set elsewhere does not get the key of the config file."""
+    _configure(keyless.home / ".config/tempmailg/config.toml", 'api_key = "canary"\n')
+    before = len(keyless.sandbox.journal)
+    keyless.set(TEMPMAILG_BASE_URL=keyless.sandbox.base_url)
+    outcome = keyless.run("domains")
+    assert outcome.status == 1
+    assert "set both, or neither" in outcome.stderr
+    assert len(keyless.sandbox.journal) == before
+
+
+@pytest.mark.parametrize(
+    "text", ["api_key = canary", "api_key = 7", 'base_url = "https://example.com"', "\x00", 'api_key = "canary']
+)
+def test_a_malformed_config_file_is_explained_without_its_content(keyless: Shell, text: str) -> None:
+    """What is wrong with the config file is said without repeating what may be the key."""
+    keyless.set(TEMPMAILG_CONFIG=str(_configure(keyless.home / "config.toml", text)))
+    outcome = keyless.run("domains", "--debug")
+    assert outcome.status == 1
+    assert 'must hold the line api_key = "…"' in outcome.stderr
+    assert "canary" not in outcome.stderr
+
+
+def test_no_command_takes_the_key_as_an_argument(shell: Shell) -> None:
+    """A key on a command line would stand in the process list and the shell's history."""
+    outcome = shell.run("domains", "--api-key", "canary")
+    assert outcome.status == 2
+
+
+def test_the_newest_mailbox_needs_no_name(shell: Shell) -> None:
+    """After `new` or `switch`, a command without an address means that mailbox."""
+    address = shell.answer("new")
+    shell.sandbox.deliver(address, subject="first")
+    assert shell.answer("messages").endswith("\tfirst")
+    switched = shell.answer("switch", "-", f"{address.partition('@')[0]}2@example.org")
+    shell.sandbox.deliver(switched, subject="second")
+    assert shell.answer("messages", "-").endswith("\tsecond")
+
+
+def test_a_deleted_mailbox_is_no_longer_the_newest(shell: Shell) -> None:
+    """After `rm -` no other mailbox takes its place unseen."""
+    shell.answer("new")
+    shell.answer("rm", "-")
+    outcome = shell.run("messages")
+    assert outcome.status == 2
+    assert "tempmailg new" in outcome.stderr
+
+
+def test_the_newest_mailbox_of_another_service_does_not_count(shell: Shell) -> None:
+    """What was made in the sandbox is not asked for at the real service."""
+    shell.answer("new")
+    shell.set(TEMPMAILG_BASE_URL="http://127.0.0.1:9/api")
+    assert shell.run("messages").status == 2
+
+
+def test_deleting_needs_a_name(shell: Shell) -> None:
+    """`rm` alone deletes nothing."""
+    address = shell.answer("new")
+    assert shell.run("rm").status == 2
+    assert shell.run("messages", address).status == 0
+
+
+def test_the_memory_holds_no_secret_and_is_private(shell: Shell) -> None:
+    """The file that remembers the newest mailbox holds neither key nor token, and nobody else may read it."""
+    address = shell.answer("new")
+    path = shell.home / ".local/state/tempmailg/mailbox.json"
+    text = path.read_text()
+    assert address in text
+    assert "token" not in text
+    assert shell.sandbox.api_key not in text
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("text", ["", "[]", "null", "{}", '{"email": 1}', '{"expires_at": "x"}', "\x00"])
+def test_a_damaged_memory_is_as_good_as_none(shell: Shell, text: str) -> None:
+    """Whatever stands in the remembering file, commands go on without it."""
+    shell.answer("new")
+    (shell.home / ".local/state/tempmailg/mailbox.json").write_text(text)
+    assert shell.run("messages").status == 2
+    assert shell.run("new").status == 0
+
+
+def test_a_home_that_is_a_file_costs_the_shorthand_only(shell: Shell) -> None:
+    """Where the folder for states cannot be made, `new` still prints its address."""
+    (shell.home / ".local").write_text("")
+    assert "@" in shell.answer("new")
+    assert shell.run("messages").status == 2
+
+
+def test_a_file_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A failure while a state is written leaves the old one, and nothing beside it."""
+    path = tmp_path / "state"
+    _places.write_whole(path, "old")
+
+    def fail(_: int) -> None:
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="full"):
+        _places.write_whole(path, "new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
