@@ -44,3 +44,6 @@ async def client(sandbox: Sandbox) -> AsyncIterator[AsyncClient]:
 
     async with AsyncClient(sandbox.api_key, base_url=sandbox.base_url) as connected:
         yield connected
+
+
+collect_ignore = ["sample_project"]  # a project of its own: tests/test_pytest_plugin.py runs it

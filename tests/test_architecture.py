@@ -35,11 +35,12 @@ ROOMS = [
     "_client",
     "_portal",
     "_blocking",
+    "__init__",
     "sandbox",
     "_demo",
     "_cli",
+    "_fixtures",
     "pytest_plugin",
-    "__init__",
     "__main__",
 ]
 

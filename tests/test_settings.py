@@ -43,7 +43,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize(("options", "text"), REFUSED, ids=[str(options) for options, _ in REFUSED])
+@pytest.mark.parametrize(
+    ("options", "text"), REFUSED, ids=[" ".join(options) + ": " + text for options, text in REFUSED]
+)
 def test_a_wrong_setting_is_refused_with_advice_and_without_secrets(options: dict[str, Any], text: str) -> None:
     """A client that could not work is not made; the error names the setting and repeats no key and no password."""
     with pytest.raises(ConfigurationError, match=text) as caught:
