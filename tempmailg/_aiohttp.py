@@ -8,24 +8,32 @@ not even carry the foreign one as their context.
 from __future__ import annotations
 
 import asyncio
+import atexit
+import gc
 import os
 import random
 import ssl
 import time
 import urllib.request
+import warnings
+from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 import aiohttp
 from attrs import define, frozen
 from yarl import URL
 
 from tempmailg import _errors as err
+from tempmailg._settings import is_loopback, proxy_of
 from tempmailg._transport import Response
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from aiohttp.client_reqrep import ClientRequest
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
@@ -46,7 +54,12 @@ class AiohttpTransport:
         session: A session whose connection pool is used and never closed; by default a pool of its own.
         proxy: The URL of a proxy; None for a direct connection.
         ssl_context: What to trust instead of the system's certificates.
+
+    Raises:
+        ConfigurationError: The key would travel in clear text, or to somebody whose certificate nobody checks.
     """
+
+    _session: aiohttp.ClientSession | None = None
 
     def __init__(
         self,
@@ -56,12 +69,36 @@ class AiohttpTransport:
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
+        if proxy is not None and not base_url.startswith("https:") and not is_loopback(urlsplit(proxy).hostname or ""):
+            raise err.ConfigurationError("an http base_url must not go through a proxy: it would see the key")
         self._base_url = base_url
         self._injected = session
         self._proxy = proxy
-        self._ssl: ssl.SSLContext | bool = ssl_context or True
-        self._session: aiohttp.ClientSession | None = None
+        self._ssl: ssl.SSLContext | bool = True if ssl_context is None else _checking("ssl_context", ssl_context)
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = 0
+        self._streams: WeakSet[_AiohttpStream] = WeakSet()  # those that somebody may still read
+
+    def __del__(self) -> None:
+        self._let_go()
+
+    def _let_go(self) -> None:
+        """Warn if nobody closed this, and leave nothing open; no more than that, since it may happen in any thread."""
+        session = self._own_session()
+        if session is None or session.closed:
+            return
+        connector = session.connector
+        session.detach()  # aiohttp would warn in its own words
+        if self._loop is None or not isinstance(connector, _Connector):
+            return  # somebody else's connections are theirs to close
+        with suppress(RuntimeError):  # the loop may be closing in its own thread
+            connector.abandon(self._loop)
+        warnings.warn(
+            "a client was not closed: use it in `async with AsyncClient() as client:`, or await client.close()",
+            ResourceWarning,
+            stacklevel=1,  # whoever forgot it is not on the stack; `source` tells where it was made
+            source=self,
+        )
 
     async def request(self, request: Request, *, timeout: float, max_bytes: int) -> Response:
         """See `Transport.request`."""
@@ -81,9 +118,12 @@ class AiohttpTransport:
         attempt = self._attempt()
         try:
             async with asyncio.timeout(timeout):
-                return _AiohttpStream(await self._open(request, attempt), attempt)
+                stream = _AiohttpStream(await self._open(request, attempt), attempt)
         except _FOREIGN_TYPES as error:
             failure = attempt.translated(error)
+        else:
+            self._streams.add(stream)
+            return stream
         raise failure
 
     async def sleep(self, seconds: float) -> None:
@@ -104,8 +144,10 @@ class AiohttpTransport:
 
     async def aclose(self) -> None:
         """See `Transport.aclose`."""
-        session, self._session = self._session, None
+        session, self._session = self._own_session(), None
         if session is not None:
+            for stream in tuple(self._streams):
+                stream.close()  # or aiohttp warns of each that was not left before the client was closed
             await session.close()
 
     def _attempt(self) -> _Attempt:
@@ -131,12 +173,25 @@ class AiohttpTransport:
 
     def _session_here(self) -> aiohttp.ClientSession:
         loop = asyncio.get_running_loop()
-        if self._session is None:
-            self._session, self._loop = self._new_session(), loop
+        session = self._own_session()
+        if session is None:
+            session = self._session = self._new_session()
+            self._loop, self._pid = loop, os.getpid()
+            _in_use.add(self)
         elif self._loop is not loop:
             raise err.ConfigurationError(
                 "this client was first used on another event loop: make one on each loop, or use the blocking Client"
             )
+        elif session.closed:
+            raise _closed_session()
+        return session
+
+    def _own_session(self) -> aiohttp.ClientSession | None:
+        """Return the session, unless it is that of the process from which this one was forked."""
+        if self._session is not None and self._pid != os.getpid():
+            self._session.detach()  # neither used nor closed here: its connections are the parent's
+            self._session = None
+            self._streams.clear()
         return self._session
 
     def _new_session(self) -> aiohttp.ClientSession:
@@ -145,7 +200,7 @@ class AiohttpTransport:
         session = aiohttp.ClientSession(
             connector=self._connector(),
             connector_owner=self._injected is None,
-            cookie_jar=aiohttp.DummyCookieJar(),
+            cookie_jar=_NoCookies(),
             trust_env=False,  # it would read netrc and send somebody's credentials
             trace_configs=self._injected.trace_configs if self._injected else None,
             timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=CONNECT_TIMEOUT, sock_read=None),
@@ -156,9 +211,43 @@ class AiohttpTransport:
     def _connector(self) -> aiohttp.BaseConnector:
         if self._injected is None:
             return _Connector()
-        if self._injected.closed or self._injected.connector is None:
-            raise err.ClientClosedError("the session given to the client is closed: keep it open as long as the client")
-        return self._injected.connector
+        connector = self._injected.connector
+        if self._injected.closed or connector is None:
+            raise _closed_session()
+        if self._base_url.startswith("https:"):
+            _checking("the connector of the session", getattr(connector, "_ssl", True))
+        return connector
+
+
+def _closed_session() -> err.ClientClosedError:
+    return err.ClientClosedError("the session given to the client is closed: keep it open as long as the client")
+
+
+_T = TypeVar("_T")
+
+
+def _checking(what: str, trust: _T) -> _T:
+    """Return what is to decide on certificates, or refuse what accepts any: the key would go to anybody."""
+    blind = isinstance(trust, ssl.SSLContext) and (
+        trust.verify_mode is not ssl.CERT_REQUIRED or not trust.check_hostname
+    )
+    if blind or trust is False:
+        raise err.ConfigurationError(
+            f"{what} must check certificates and host names: to trust a private authority, load it into"
+            " ssl.create_default_context(cafile=…)"
+        )
+    return trust
+
+
+_in_use: WeakSet[AiohttpTransport] = WeakSet()
+
+
+@atexit.register
+def _let_go_at_exit() -> None:
+    # Here, while all modules still work. A loop that still runs belongs to the blocking client, which does this itself.
+    for transport in tuple(_in_use):
+        if transport._loop is not None and transport._loop.is_closed():  # noqa: SLF001 - the same room
+            transport._let_go()  # noqa: SLF001 - the same room
 
 
 class _AiohttpStream:
@@ -188,39 +277,78 @@ class _AiohttpStream:
         self._answer.close()
 
 
-class _Connector(aiohttp.TCPConnector):
-    """A connection pool that tells the attempt when it has its connection, and that a forked child leaves alone."""
+class _NoCookies(aiohttp.DummyCookieJar):
+    """Keeps no cookie, and does not even read one: what aiohttp cannot read, it logs."""
 
-    def __init__(self) -> None:
-        super().__init__()  # pyright: ignore[reportUnknownMemberType] - aiohttp's own annotation
-        self._pid = os.getpid()
+    def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
+        """Do nothing."""
+
+
+class _Connector(aiohttp.TCPConnector):
+    """A connection pool that tells the attempt when it has its connection."""
 
     async def connect(self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout) -> Connection:
-        connection = await super().connect(req, traces, timeout)
+        """Return a connection, a kept one only if nothing came in on it since its last answer."""
+        self._close_spoiled()
+        try:
+            connection = await super().connect(req, traces, timeout)
+        except asyncio.CancelledError:
+            if self.closed and not _is_cancelled():  # closing cancels those who wait for a connection, not their tasks
+                raise aiohttp.ClientConnectionError("closed") from None
+            raise
         attempt = _current_attempt.get()
         if attempt is not None:
             attempt.stage = "waiting"
         return connection
 
+    def _close_spoiled(self) -> None:
+        # What a server sends unasked (408 before it hangs up, a second answer) would be taken for the next answer.
+        for idle in self._conns.values():
+            for protocol, _ in idle:
+                if protocol.should_close:
+                    protocol.close()
+
+    def abandon(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Let go of the connections of a client that nobody closed, from whatever thread finds it."""
+        if not loop.is_closed():
+            loop.call_soon_threadsafe(self._close)
+            return
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)  # asyncio's, one a connection: ours has said it
+            self._conns.clear()
+            gc.collect()  # a transport without a loop can only be collected
+
     def __del__(self, *args: object) -> None:
-        # A child that collected its parent's pool would take the parent's sockets out of the epoll that they share.
-        if getattr(self, "_pid", None) == os.getpid():
-            super().__del__(*args)
+        # The transport has warned. A forked child, above all, must leave its parent's connections alone: they share
+        # the epoll from which closing would take them out.
+        pass
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 async def _read_all(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     """Read a body, but never more of it than `max_bytes`, counted after decompression."""
     declared = answer.content_length
-    body = bytearray()
-    while declared is None or declared <= max_bytes:
-        chunk = await answer.content.readany()
-        if not chunk:
-            return bytes(body)
-        body += chunk
-        if len(body) > max_bytes:
-            break
-    answer.close()
-    raise err.APIResponseError(f"the answer cannot be used: it is larger than {max_bytes} bytes", status=answer.status)
+    chunks: list[bytes] = []
+    size = 0
+    try:
+        while declared is None or declared <= max_bytes:
+            chunk = await answer.content.readany()
+            if not chunk:
+                return b"".join(chunks)  # most bodies are a single chunk, which is then not even copied
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > max_bytes:
+                break
+        raise err.APIResponseError(
+            f"the answer cannot be used: it is larger than {max_bytes} bytes", status=answer.status
+        )
+    except BaseException:  # a cancellation, too: a connection with half an answer in it must not be used again
+        answer.close()
+        raise
 
 
 def environment_proxy(base_url: str) -> str | None:
@@ -230,11 +358,13 @@ def environment_proxy(base_url: str) -> str | None:
     key would leave the machine in clear text.
     """
     parts = urlsplit(base_url)
-    host = parts.hostname or ""
     if parts.scheme == "http" or _bypassed(parts.netloc):
         return None
     proxies = urllib.request.getproxies_environment()
-    return proxies.get(parts.scheme) or proxies.get("all") if host else None
+    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    if not proxy:
+        return None
+    return proxy_of(proxy if "://" in proxy else f"http://{proxy}", "HTTPS_PROXY")
 
 
 def _bypassed(netloc: str) -> bool:
@@ -289,6 +419,8 @@ def _reason(error: BaseException) -> str:
         return _reason(error.certificate_error)
     if isinstance(error, aiohttp.ClientConnectorError):
         return _reason(error.os_error)
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"status {error.status}"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return type(error).__name__
@@ -315,6 +447,13 @@ _FOREIGN: Final = (
         may_be_sent=False,
     ),
     _Meaning(
+        aiohttp.ClientProxyConnectionError,
+        err.APIConnectionError,
+        "cannot connect to the proxy: {reason}",
+        "always",
+        may_be_sent=False,
+    ),
+    _Meaning(
         aiohttp.ClientConnectorError,
         err.APIConnectionError,
         "cannot connect to {url}: {reason}",
@@ -331,7 +470,7 @@ _FOREIGN: Final = (
     _Meaning(
         aiohttp.ClientHttpProxyError,
         err.APIConnectionError,
-        "the proxy refused to connect to {url}",
+        "the proxy refused to connect to {url}: {reason}",
         "never",
         may_be_sent=False,
     ),
@@ -346,6 +485,8 @@ _FOREIGN: Final = (
     _Meaning(OSError, err.APIConnectionError, "the connection to {url} broke: {reason}", "safe"),
     _Meaning(aiohttp.ClientError, err.APIConnectionError, "the connection to {url} broke: {reason}", "safe"),
     _Meaning(ValueError, err.APIResponseError, "the answer cannot be used: it is no valid HTTP", "never"),
+    # What aiohttp says when a connection was closed under it.
+    _Meaning(RuntimeError, err.APIConnectionError, "the connection to {url} broke: it was closed", "safe"),
 )
 
-_FOREIGN_TYPES: Final = (aiohttp.ClientError, OSError, ValueError)
+_FOREIGN_TYPES: Final = (aiohttp.ClientError, OSError, ValueError, RuntimeError)

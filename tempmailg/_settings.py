@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import html
 import ipaddress
 import math
 import os
 import re
-from typing import Final
+from typing import Final, NoReturn
 from urllib.parse import SplitResult, urlsplit
 
 from tempmailg._errors import ConfigurationError
@@ -25,6 +26,7 @@ __all__ = [
 DEFAULT_BASE_URL: Final = "https://v1.tempmailg.com/api"
 
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
+_TELLING: Final = 12  # characters of a key that are too many to show: fewer can be a prefix that all keys share
 
 
 class Secret:
@@ -38,16 +40,45 @@ class Secret:
     def __repr__(self) -> str:
         return "Secret(***)"
 
-    def __reduce__(self) -> str:
+    def __reduce__(self) -> NoReturn:
         raise TypeError("a secret is never pickled or copied")
 
     def reveal(self) -> str:
         """Return the text itself."""
         return self._text
 
+    def as_bearer(self) -> str:
+        """Return the value of the `Authorization` header."""
+        return _HiddenText(f"Bearer {self._text}")
+
     def redact(self, text: str) -> str:
-        """Return `text` without the secret: a server may echo what it was sent."""
-        return text.replace(self._text, "***")
+        """Return `text` without the secret, in whatever notation a server may echo what it was sent.
+
+        A beginning of the secret goes as well, since a text that was cut short may hold no more of it.
+        """
+        letters = [_spellings(letter) for letter in self._text]
+        beginning = letters[: max(_TELLING, len(letters) // 2)]
+        patterns = [re.escape(self._text), "".join(letters), "".join(beginning) + r"\S*"]
+        return re.sub("|".join(patterns[: 2 if beginning == letters else 3]), "***", text)
+
+
+class _HiddenText(str):
+    """A header's value that no repr shows: aiohttp keeps it in frames and in errors, which end up in logs."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'***'"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a secret is never pickled or copied")
+
+
+def _spellings(letter: str) -> str:
+    """Return a pattern for a character as URLs, HTML and JSON may write it; atomic, so that matching stays linear."""
+    code = ord(letter)
+    coded = rf"%{code:02x}|\\u{code:04x}|&#{code};|&#x0*{code:x};"
+    return rf"(?>(?i:{coded})|{re.escape(html.escape(letter))}|\\?{re.escape(letter)})"
 
 
 def key_of(api_key: str | None) -> Secret:
@@ -91,10 +122,10 @@ def base_url_of(base_url: str | None) -> str:
     return url.rstrip("/")
 
 
-def proxy_of(proxy: str | None) -> str | None:
+def proxy_of(proxy: str | None, what: str = "proxy") -> str | None:
     """Return the URL of an HTTP proxy, or refuse it; its text is not repeated, since it may hold a password."""
     if proxy is not None and _http_url(proxy) is None:
-        raise ConfigurationError("proxy must be the URL of an HTTP proxy, like 'http://proxy.example:3128'")
+        raise ConfigurationError(f"{what} must be the URL of an HTTP proxy, like 'http://proxy.example:3128'")
     return proxy
 
 
@@ -109,6 +140,7 @@ def _http_url(url: str) -> SplitResult | None:
     try:
         parts = urlsplit(url)
         usable = parts.scheme in ("https", "http") and parts.hostname and parts.port != 0
+        (parts.hostname or "").encode("idna")  # refuses what no name server could be asked for
     except (ValueError, AttributeError, TypeError):
         return None
     return parts if usable else None

@@ -55,7 +55,7 @@ class Response:
     """
 
     status: int
-    headers: AnswerHeaders
+    headers: AnswerHeaders = field(repr=False)  # a server may echo the key in them
     body: bytes = field(repr=False)
 
 

@@ -1,0 +1,285 @@
+"""The promise of a watch, for any course of events: every message exactly once, none lost, none twice."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from support.virtual import START
+
+from tempmailg import AsyncClient, Mailbox, MailboxGoneError, Message, Watch
+from tempmailg.sandbox import BadJson, Delay, Duplicate, HtmlPage, RateLimited, Reorder, Reset, Sandbox, Stall, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from tempmailg.sandbox._faults import Fault
+
+FAULTS: tuple[Fault, ...] = (
+    Status(500),
+    Status(503, headers={"Retry-After": "3"}),
+    RateLimited(2),
+    HtmlPage(),
+    BadJson(),
+    Reset(),
+    Reset(after=10),
+    Stall(),
+    Delay(2.0),
+    Duplicate(),
+    Reorder(),
+)
+CALM = 200.0  # seconds after which a watch has told all that is there: faults are over, backoffs have ended
+LIFETIME = 3_000.0
+
+
+class WatchMachine(RuleBasedStateMachine):
+    """Mail comes and goes, mailboxes too, the service fails, steps are cancelled, the program restarts.
+
+    A message may be missed only if it was deleted, or its mailbox went, before a calm moment gave the watch the time to
+    look. It may be told twice only to a program that restarted while it was working on it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.service = Sandbox(seed=1, start=START, order="shuffled", lifetime=LIFETIME)
+        self.client = AsyncClient(transport=self.service.transport())
+        self.boxes: dict[str, Mailbox] = {}
+        self.watched: set[str] = set()
+        self.there: dict[str, str] = {}  # messages that a watch must tell in the end: address by id
+        self.told: Counter[str] = Counter()  # since the last restart or discard, by id
+        self.told_ever: set[str] = set()
+        self.last: str | None = None  # the message that the consumer works on
+        self.may_repeat: set[str] = set()
+        self.gone: list[str] = []
+        self.watch: Watch
+        self.step: asyncio.Task[Message] | None = None
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
+        return self.loop.run_until_complete(coroutine)
+
+    def teardown(self) -> None:
+        self.settle()
+        self.run(self._leave())
+        self.run(self.client.close())
+        left = [task for task in asyncio.all_tasks(self.loop) if not task.done()]
+        self.loop.run_until_complete(asyncio.sleep(0))
+        self.loop.close()
+        assert not left
+
+    async def _leave(self) -> None:
+        await self._cancel_step()
+        await self.watch.__aexit__(None, None, None)
+
+    async def _cancel_step(self) -> None:
+        if self.step is not None:
+            self.step.cancel()
+            await asyncio.wait({self.step})
+            self._take_result()
+
+    def _take_result(self) -> None:
+        """Note what a finished step has brought."""
+        step, self.step = self.step, None
+        if step is None or step.cancelled():
+            return
+        error = step.exception()
+        assert error is None, f"a watch never ends here: {error!r}"
+        message = step.result()
+        self.told[message.id] += 1
+        self.told_ever.add(message.id)
+        self.last = message.id
+
+    async def _consume(self, seconds: float) -> None:
+        """Let the consumer take what comes for some time."""
+        alarm = asyncio.create_task(self.service.clock.sleep(seconds))
+        while not alarm.done():
+            if self.step is None:
+                self.step = asyncio.create_task(anext(self.watch))
+                self.last = None
+            await asyncio.wait({alarm, self.step}, return_when=asyncio.FIRST_COMPLETED)
+            if self.step.done():
+                self._take_result()
+
+    # -- events -----------------------------------------------------------------------------------------------------
+
+    @initialize(count=st.integers(1, 3))
+    def begin(self, count: int) -> None:
+        for _ in range(count):
+            self._create()
+        self.watch = self.client.watch(*self.boxes.values(), forever=True, on_gone=self._on_gone)
+        self.watched = set(self.boxes)
+        self.run(self.watch.__aenter__())
+
+    def _on_gone(self, error: MailboxGoneError) -> None:
+        self.gone.append(error.email)
+
+    def _create(self) -> Mailbox:
+        box: Mailbox = self.run(self.client.create_mailbox())
+        self.boxes[box.email] = box
+        return box
+
+    @rule(data=st.data(), skew=st.integers(-90_000, 90_000), copies=st.integers(1, 3))
+    @precondition(lambda self: self.boxes)
+    def deliver(self, data: st.DataObject, skew: int, copies: int) -> None:
+        """Mail arrives, with any time of receipt."""
+        email = data.draw(st.sampled_from(sorted(self.boxes)))
+        for _ in range(copies):
+            key = self.service.deliver(email, received_at=START + timedelta(seconds=skew))
+            self.there[key] = email
+
+    @rule(data=st.data())
+    @precondition(lambda self: self.there)
+    def delete_message(self, data: st.DataObject) -> None:
+        """Somebody deletes a message, told or not; what was not told yet may now be missed."""
+        key = data.draw(st.sampled_from(sorted(self.there)))
+        del self.there[key]
+        self.service.faults.clear()
+        self.run(self.client.delete_message(key))
+
+    @rule(data=st.data())
+    @precondition(lambda self: self.there)
+    def open_message(self, data: st.DataObject) -> None:
+        """Somebody opens a message, so its mailbox's list changes without news."""
+        self.service.faults.clear()
+        self.run(self.client.get_message(data.draw(st.sampled_from(sorted(self.there)))))
+
+    @rule(faults=st.lists(st.sampled_from(FAULTS), min_size=1, max_size=6))
+    def fail(self, faults: list[Fault]) -> None:
+        """The next looks meet faults."""
+        self.service.faults.next("list_messages", *faults)
+
+    @rule(seconds=st.floats(0.0, 30.0))
+    def consume(self, seconds: float) -> None:
+        """Time passes while the consumer consumes."""
+        self.run(self._consume(seconds))
+
+    @rule(seconds=st.floats(0.0, 30.0))
+    def dawdle(self, seconds: float) -> None:
+        """Time passes while the consumer is busy elsewhere."""
+        self.run(self.service.clock.sleep(seconds))
+        if self.step is not None and self.step.done():
+            self._take_result()
+
+    @rule(seconds=st.floats(2.0, 30.0), turns=st.integers(0, 4))
+    def cancel(self, seconds: float, turns: int) -> None:
+        """A step is begun, perhaps on a backlog, and cancelled some turns of the loop later."""
+        self.dawdle(seconds)
+
+        async def begin_and_cancel() -> None:
+            if self.step is None:
+                self.step = asyncio.create_task(anext(self.watch))
+                self.last = None
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            await self._cancel_step()
+
+        self.run(begin_and_cancel())
+
+    @rule()
+    def add(self) -> None:
+        """A new mailbox is watched from now on."""
+        if len(self.boxes) < 5:
+            box = self._create()
+            self.run(self._add(box))
+            self.watched.add(box.email)
+
+    async def _add(self, box: Mailbox | str) -> None:
+        self.watch.add(box)
+
+    @rule(data=st.data())
+    @precondition(lambda self: self.watched)
+    def discard(self, data: st.DataObject) -> None:
+        """A mailbox is watched no longer."""
+        email = data.draw(st.sampled_from(sorted(self.watched)))
+        self.run(self._discard(email))
+        self.watched.discard(email)
+        self._forget(email)
+
+    async def _discard(self, email: str) -> None:
+        self.watch.discard(email)
+
+    @rule(data=st.data())
+    @precondition(lambda self: set(self.boxes) - self.watched)
+    def add_again(self, data: st.DataObject) -> None:
+        """A mailbox that was discarded is watched again, by its address only, and begins anew."""
+        email = data.draw(st.sampled_from(sorted(set(self.boxes) - self.watched)))
+        self._forget(email)
+        self.watched.add(email)
+        self.run(self._add(email))
+
+    def _forget(self, email: str) -> None:
+        """After a discard everything in the mailbox is new again."""
+        for key in [key for key, owner in self.there.items() if owner == email]:
+            del self.told[key]
+
+    @rule(data=st.data(), seconds=st.floats(0.0, 60.0))
+    @precondition(lambda self: self.boxes)
+    def delete_mailbox(self, data: st.DataObject, seconds: float) -> None:
+        """A mailbox is deleted with what is in it, perhaps while the consumer is busy."""
+        email = data.draw(st.sampled_from(sorted(self.boxes)))
+        self.service.faults.clear()
+        self.run(self.client.delete_mailbox(email))
+        self._drop(email)
+        self.dawdle(seconds)
+
+    def _drop(self, email: str) -> None:
+        del self.boxes[email]
+        self.watched.discard(email)
+        self.there = {key: owner for key, owner in self.there.items() if owner != email}
+
+    @rule()
+    def expire(self) -> None:
+        """Time passes until every mailbox has expired; what was there before is told first."""
+        self.settle()
+        self.run(self._consume(LIFETIME))
+        assert set(self.gone) >= self.watched
+        for email in list(self.boxes):
+            self._drop(email)
+
+    @rule()
+    def restart(self) -> None:
+        """The program stops and goes on from its saved state; what it was working on is told again."""
+        state = json.loads(json.dumps(self.watch.seen()))
+        self.run(self._leave())
+        self.may_repeat = {key for key in self.told if key not in {key for ids in state.values() for key in ids}}
+        for key in self.may_repeat:
+            del self.told[key]
+        self.last = None
+        boxes = [self.boxes[email] for email in sorted(self.watched)]
+        self.watch = self.client.watch(*boxes, state=state, forever=True, on_gone=self._on_gone)
+        self.run(self.watch.__aenter__())
+
+    # -- promises ---------------------------------------------------------------------------------------------------
+
+    @rule()
+    def settle(self) -> None:
+        """When the service is well for a while, everything that is there was told."""
+        self.service.faults.clear()
+        self.run(self._consume(CALM))
+        missed = {key for key, email in self.there.items() if email in self.watched and not self.told[key]}
+        assert not missed
+
+    @invariant()
+    def nothing_is_told_twice(self) -> None:
+        assert all(count == 1 for count in self.told.values() if count), self.told
+
+    @invariant()
+    def only_what_was_told_is_seen(self) -> None:
+        """The state holds what was told, but for the message that is being worked on."""
+        if not hasattr(self, "watch"):
+            return
+        seen = {key for ids in self.watch.seen().values() for key in ids}
+        assert seen <= self.told_ever
+        assert self.last not in seen
+
+
+TestWatchMachine = WatchMachine.TestCase
+TestWatchMachine.settings = settings(
+    max_examples=60, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
