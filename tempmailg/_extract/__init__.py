@@ -1,0 +1,239 @@
+"""Codes and links: read what a person would read, or say nothing.
+
+The first room of the house: plain values in, plain values out, nothing is fetched, and whatever the message holds, nothing is raised
+and the time is linear in its length. The values stand here; what finds them is loaded on first use.
+
+    _page, _html   a message's source to the page a person sees (text, links, what is loud or hidden)
+    _quotes        blanks out addresses and quoted replies
+    _shapes        what could be a code, by its characters
+    _words         what the words around it say, in the languages of words.txt
+    _codes         the evidence for codes, added up
+    _links         the evidence for links, added up
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Literal
+
+import attrs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tempmailg._extract import _codes, _links
+    from tempmailg._extract._page import Page
+
+__all__ = ["CodeCandidate", "LinkCandidate", "find_code", "find_codes", "find_link", "find_links", "to_text"]
+
+
+@attrs.frozen
+class CodeCandidate:
+    """A passage of a message that may be the code to type."""
+
+    value: str
+    """What a person would type: spaces and the dashes between digits dropped, digits of any script as ASCII."""
+    score: float
+    """Points of evidence; `Message.find_code` believes 7 and more."""
+    reason: str
+    """The evidence in words."""
+    place: Literal["subject", "text"]
+    """Whether it stands in the subject or in `Message.text`."""
+    start: int
+    """Where it begins there, in characters."""
+    end: int
+    """Where it ends there, in characters."""
+
+
+@attrs.frozen
+class LinkCandidate:
+    """A link of a message that may be the one to follow."""
+
+    url: str
+    """The target exactly as sent, entities decoded; never fetched."""
+    text: str
+    """What the message shows for it."""
+    score: float
+    """Points of evidence; `Message.find_link` believes 6 and more."""
+    reason: str
+    """The evidence in words."""
+    mismatch: bool
+    """Whether it shows an address other than the one it leads to."""
+    start: int
+    """Where it begins in `Message.text`, in characters."""
+    end: int
+    """Where it ends there, in characters."""
+
+
+def to_text(content: str, *, is_html: bool) -> str:
+    """Return the readable text of a message: blocks as lines, nothing invisible.
+
+    Args:
+        content: The message's source; 1,048,576 characters of it are read at most.
+        is_html: Whether it is HTML.
+
+    Returns:
+        At most 131,072 characters of text.
+    """
+    return _read(content, is_html=is_html).text
+
+
+def find_codes(
+    content: str,
+    *,
+    is_html: bool,
+    subject: str = "",
+    length: int | None = None,
+    pattern: str | re.Pattern[str] | None = None,
+) -> list[CodeCandidate]:
+    """Find what may be the code of a message, the best candidate first.
+
+    Args:
+        content: The message's source.
+        is_html: Whether it is HTML.
+        subject: The message's subject.
+        length: How many letters and digits the code has; dashes are not counted.
+        pattern: A regular expression that the whole code matches.
+
+    Returns:
+        Each value once, with its score and the reasons for it.
+    """
+    return [
+        CodeCandidate(
+            value=finding.spot.value,
+            score=finding.points,
+            reason=_told(finding.spot.shape.words, finding.clues),
+            place=finding.place,
+            start=finding.spot.start,
+            end=finding.spot.end,
+        )
+        for finding in _code_findings(content, is_html=is_html, subject=subject, fits=_criteria(length, pattern))
+    ]
+
+
+def find_code(
+    content: str,
+    *,
+    is_html: bool,
+    subject: str = "",
+    length: int | None = None,
+    pattern: str | re.Pattern[str] | None = None,
+) -> str | None:
+    """Find the one code of a message; take the arguments of `find_codes`.
+
+    Returns:
+        The code, or None where none is beyond doubt.
+    """
+    from tempmailg._extract._codes import ACCEPTED, CLEAR
+
+    candidates = find_codes(content, is_html=is_html, subject=subject, length=length, pattern=pattern)
+    return candidates[0].value if _stands_clear([each.score for each in candidates], ACCEPTED, CLEAR) else None
+
+
+def find_links(
+    content: str, *, is_html: bool, subject: str = "", contains: str | None = None, text: str | None = None
+) -> list[LinkCandidate]:
+    """Find the links of a message, the one it asks to follow first.
+
+    Args:
+        content: The message's source.
+        is_html: Whether it is HTML.
+        subject: The message's subject.
+        contains: A part of the target's address.
+        text: A part of what the message shows for it, in any case.
+
+    Returns:
+        Each target once, with its score and the reasons for it.
+    """
+    from tempmailg._extract._links import mismatched
+
+    return [
+        LinkCandidate(
+            url=finding.link.url,
+            text=finding.link.text,
+            score=finding.points,
+            reason=_told("", finding.clues),
+            mismatch=mismatched(finding.link),
+            start=finding.link.start,
+            end=finding.link.end,
+        )
+        for finding in _link_findings(content, is_html=is_html, subject=subject, contains=contains, text=text)
+    ]
+
+
+def find_link(
+    content: str, *, is_html: bool, subject: str = "", contains: str | None = None, text: str | None = None
+) -> str | None:
+    """Find the one link that a message asks to follow; take the arguments of `find_links`.
+
+    Returns:
+        Its target, or None where none is beyond doubt. With `contains` or `text`, the only link that fits needs no
+        further evidence.
+    """
+    from tempmailg._extract._links import ACCEPTED, CLEAR
+
+    candidates = find_links(content, is_html=is_html, subject=subject, contains=contains, text=text)
+    if len(candidates) == 1 and (contains is not None or text is not None):
+        return candidates[0].url
+    return candidates[0].url if _stands_clear([each.score for each in candidates], ACCEPTED, CLEAR) else None
+
+
+def _read(content: str, *, is_html: bool) -> Page:
+    """Read a message's source; HTML without a tag, and text that is an HTML document, are taken for what they are."""
+    if is_html and "<" in content or _HTML_DOCUMENT.match(content):
+        from tempmailg._extract._html import read_html
+
+        return read_html(content)
+    from tempmailg._extract._page import read_plain
+
+    return read_plain(content)
+
+
+_HTML_DOCUMENT = re.compile(r"\s*+<(?:!doctype html|html)\b", re.IGNORECASE)
+
+
+def _code_findings(
+    content: str, *, is_html: bool, subject: str, fits: Callable[[str], bool] | None
+) -> list[_codes.Finding]:
+    from tempmailg._extract import _codes
+    from tempmailg._extract._quotes import without_addresses, without_quotes
+
+    page = _read(content, is_html=is_html)
+    text = without_addresses(without_quotes(page, subject))
+    return _codes.find(_codes.Mail(subject, text, page.loud), fits)
+
+
+def _link_findings(
+    content: str, *, is_html: bool, subject: str, contains: str | None, text: str | None
+) -> list[_links.Finding]:
+    from tempmailg._extract import _links
+    from tempmailg._extract._quotes import without_quotes
+
+    page = _read(content, is_html=is_html)
+    wanted = "" if text is None else text.casefold()
+    return [
+        finding
+        for finding in _links.find(page, without_quotes(page, subject), subject)
+        if (contains or "") in finding.link.url and wanted in finding.link.text.casefold()
+    ]
+
+
+def _criteria(length: int | None, pattern: str | re.Pattern[str] | None) -> Callable[[str], bool] | None:
+    if length is None and pattern is None:
+        return None
+    compiled = None if pattern is None else re.compile(pattern)
+
+    def fits(value: str) -> bool:
+        counted = sum(map(str.isalnum, value))
+        return (length is None or counted == length) and (compiled is None or compiled.fullmatch(value) is not None)
+
+    return fits
+
+
+def _stands_clear(scores: list[float], accepted: float, clear: float) -> bool:
+    """Whether the best of the scores is enough, and far enough from the next."""
+    return bool(scores) and scores[0] >= accepted and (len(scores) == 1 or scores[0] - scores[1] >= clear)
+
+
+def _told(first: str, clues: tuple[_codes.Clue, ...]) -> str:
+    return ", ".join(filter(None, (first, *(clue.words for clue in clues))))

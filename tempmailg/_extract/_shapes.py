@@ -1,0 +1,195 @@
+"""Shapes: which passages of a text could be a code at all, judged by their characters alone."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from enum import Enum
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+MAX_SPOTS = 120
+"""Passages that are judged: the first and the last of a message; lists of numbers are longer."""
+
+
+class Shape(Enum):
+    """How a code is written: a description for people, and how much it looks like a code (points)."""
+
+    DIGITS_6 = "six digits", 2.0
+    DIGITS_4_TO_8 = "four to eight digits", 1.0
+    DIGITS_9_10 = "nine or ten digits", -1.0
+    YEAR = "four digits that may be a year", -3.0
+    GROUPED = "digits in groups", 1.0
+    SPACED = "digits one by one", 2.5
+    PREFIXED = "digits after a letter", 2.0
+    BLOCKS = "letters and digits in two groups", 1.0
+    MIXED = "letters and digits", 0.5
+    LETTER_BLOCKS = "letters in groups", 0.0
+    PHRASE = "words joined by dashes", -0.5
+    WORD_NUMBER = "a word with a number", -2.5
+    LETTERS = "capital letters", -2.5
+    AS_ASKED = "of the shape that was asked for", 2.0
+
+    def __init__(self, words: str, points: float) -> None:
+        self.words = words
+        self.points = points
+
+
+class Spot(NamedTuple):
+    """A passage with the shape of a code; `value` is what a person would type."""
+
+    start: int
+    end: int
+    value: str
+    shape: Shape
+
+
+class _Ascii(dict[int, str]):
+    """Maps decimal digits of every script, full-width letters and typographic hyphens to ASCII, one to one."""
+
+    def __missing__(self, code: int) -> str:
+        char = chr(code)
+        digit = unicodedata.decimal(char, None)
+        plain = str(digit) if digit is not None else char
+        if 0xFF21 <= code <= 0xFF5A:
+            plain = chr(code - 0xFEE0)
+        self[code] = plain
+        return plain
+
+
+_ASCII = _Ascii({ord(hyphen): "-" for hyphen in "‐‑‒－﹣"} | {ord(space): " " for space in "\xa0\u2007\u2009\u202f\u3000"})
+
+_NUMERAL = re.compile(r"\d++(?:[ .,:/'’\t()–-]\d++)*+")
+_MIXED = re.compile(
+    r"(?<![A-Za-z0-9-])(?=[A-Za-z-]{0,12}\d)(?=[\d-]{0,12}[A-Za-z])[A-Za-z0-9]{1,12}+(?:-[A-Za-z0-9]{1,8}+){0,2}+(?![A-Za-z0-9-])"
+)
+_LETTERS = re.compile(
+    r"(?<![\w-])(?:[A-Z]{3,5}(?:-[A-Z]{3,5}){1,2}|[a-z]{3,9}(?:-[a-z]{3,9}){2,4}|[A-Z]{5,8})(?![\w-])"
+)
+_SPELLED = re.compile(r"(?<!\S)[A-Z0-9](?:[ \t][A-Z0-9]){3,9}(?!\S)")
+_STACKED = re.compile(r"(?:(?<=\n)|\A)[A-Z0-9](?:\n{1,2}[A-Z0-9]){3,9}(?=\n|\Z)")
+
+_TOKEN = re.compile(r"\w(?:[\w-]{0,30}\w)?")
+_MAX_TOKENS = 5_000
+
+_GROUPS = {(3, 3), (4, 4), (2, 2, 2), (2, 4), (4, 2), (3, 3, 3), (2, 2, 2, 2)}
+_MIN_DIGITS, _MAX_DIGITS, _MAX_CODE_DIGITS = 4, 10, 8
+_MIN_MIXED, _MAX_MIXED = 4, 12
+_YEARS = range(1900, 2100)
+_QUANTITY = re.compile(
+    r"\d+(?:[kmgtp]i?b?(?:ps|it)?|k[gm]|c[cm]|m[lm]|[mgk]?hz|px|pt|st|nd|rd|th|am|pm|h|hrs?|mins?|m?s|k?wh?|m?ah|v|x|p|fps|dpi|bits?|ft|in|mpg|rpm|yrs?|d"
+    r"|days?|usd|eur|gbp|x\d+)|\d+x\d+|[a-z]\d{1,3}|[a-z]{2}\d{1,2}",
+    re.IGNORECASE,
+)
+_WORD_NUMBER = re.compile(r"[A-Za-z]{3,}-?\d{1,3}|[A-Za-z]{4,}-?\d{4}|[A-Za-z]+-\d{1,3}|\d{1,3}-?[A-Za-z]{4,}")
+_HOLDS_WORD = re.compile(r"[a-z]{4}")
+_PREFIXED = re.compile(r"[A-Z]-\d{4,8}")
+
+# What may not touch a code: letters of scripts that part words, signs of money, addresses, amounts, masked digits.
+_LETTER = "A-Za-z\\u00aa-\\u024f\\u0370-\\u058f\\u10a0-\\u10ff\\u1e00-\\u1fff"
+_MONEY = "$€£¥₹₽₩₺₴₸₫฿₪₦₱"
+_BAD_LEFT = re.compile(rf"(?:[{_LETTER}+_@&=/\\%~^#]|[#{_MONEY}№§]\s|[{_MONEY}№§]|\d[.,:'’–-]|[{_LETTER}][.–-])\Z")
+_BAD_RIGHT = re.compile(rf"[{_LETTER}%°#_@/\\=&+]|\s?[{_MONEY}]|[.,:]\w|[–-]")
+_MASKED = re.compile(r"[*•xX]{2}[ -]?\Z")
+
+
+def to_ascii(text: str) -> str:
+    """Write the digits of every script as ASCII; positions stay."""
+    return text if text.isascii() else text.translate(_ASCII)
+
+
+def find_spots(text: str) -> list[Spot]:
+    """Find the passages of an ASCII-digit text that could be codes, in order; the longest of overlapping ones."""
+    spots = [spot for find in _FINDERS for spot in find(text)]
+    spots.sort(key=lambda spot: (spot.start, -spot.end))
+    apart: list[Spot] = []
+    for spot in spots:
+        if not apart or spot.start >= apart[-1].end:
+            apart.append(spot)
+    half = MAX_SPOTS // 2
+    return apart if len(apart) <= MAX_SPOTS else apart[:half] + apart[-half:]
+
+
+def _numerals(text: str) -> Iterator[Spot]:
+    for found in _NUMERAL.finditer(text):
+        shape = _numeral_shape(found[0])
+        if shape and not _glued(text, found.start(), found.end()):
+            yield Spot(found.start(), found.end(), re.sub(r"\D", "", found[0]), shape)
+
+
+def _numeral_shape(numeral: str) -> Shape | None:
+    if numeral.isdigit():
+        return _digits_shape(numeral)
+    joiners = {char for char in numeral if not char.isdigit()}
+    if len(joiners) > 1:
+        return None
+    joiner = joiners.pop()
+    groups = tuple(len(group) for group in numeral.split(joiner))
+    if set(groups) == {1} and _MIN_DIGITS <= len(groups) <= _MAX_CODE_DIGITS and joiner in " \t-":
+        return Shape.SPACED
+    years = all(group.isdigit() and int(group) in _YEARS for group in numeral.split(joiner))
+    return Shape.GROUPED if joiner in " -" and groups in _GROUPS and not years else None
+
+
+def _digits_shape(digits: str) -> Shape | None:
+    count = len(digits)
+    if not _MIN_DIGITS <= count <= _MAX_DIGITS:
+        return None
+    if count > _MAX_CODE_DIGITS:
+        return Shape.DIGITS_9_10
+    if count == _MIN_DIGITS and int(digits) in _YEARS:
+        return Shape.YEAR
+    return Shape.DIGITS_6 if count == len("123456") else Shape.DIGITS_4_TO_8
+
+
+def _glued(text: str, start: int, end: int) -> bool:
+    """Whether a passage is a part of something longer: a word, an amount, an address, a masked number."""
+    before, after = text[max(0, start - 3) : start], text[end : end + 2]
+    masked = _MASKED.search(before) is not None and not after.startswith("*")
+    return masked or _BAD_LEFT.search(before) is not None or _BAD_RIGHT.match(after) is not None
+
+
+def _mixed(text: str) -> Iterator[Spot]:
+    for found in _MIXED.finditer(text):
+        shape = _mixed_shape(found[0])
+        if shape and not _glued(text, found.start(), found.end()):
+            yield Spot(found.start(), found.end(), found[0], shape)
+
+
+def _mixed_shape(token: str) -> Shape | None:
+    count = len(token) - token.count("-")
+    if not _MIN_MIXED <= count <= _MAX_MIXED or _QUANTITY.fullmatch(token):
+        return None
+    if _PREFIXED.fullmatch(token):
+        return Shape.PREFIXED
+    if _WORD_NUMBER.fullmatch(token) or _HOLDS_WORD.search(token):
+        return Shape.WORD_NUMBER
+    return Shape.BLOCKS if "-" in token else Shape.MIXED
+
+
+def _letters(text: str) -> Iterator[Spot]:
+    for found in _LETTERS.finditer(text):
+        token = found[0]
+        shape = Shape.PHRASE if token[0].islower() else Shape.LETTER_BLOCKS if "-" in token else Shape.LETTERS
+        if not _glued(text, found.start(), found.end()):
+            yield Spot(found.start(), found.end(), token, shape)
+
+
+def _spelled(text: str) -> Iterator[Spot]:
+    for pattern in (_SPELLED, _STACKED):
+        for found in pattern.finditer(text):
+            value = "".join(found[0].split())
+            if not value.isalpha():
+                yield Spot(found.start(), found.end(), value, Shape.SPACED)
+
+
+_FINDERS: tuple[Callable[[str], Iterator[Spot]], ...] = (_numerals, _mixed, _letters, _spelled)
+
+
+def find_tokens(text: str, fits: Callable[[str], bool]) -> list[Spot]:
+    """Find the words that fit what a caller expects, whatever their shape."""
+    tokens = (found for found in islice(_TOKEN.finditer(text), _MAX_TOKENS) if fits(found[0]))
+    return [Spot(found.start(), found.end(), found[0], Shape.AS_ASKED) for found in islice(tokens, MAX_SPOTS)]
