@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from tempmailg._version import __version__
 
 if TYPE_CHECKING:
+    from tempmailg._blocking import BlockingAttachmentStream, BlockingExpectedMessage, BlockingWatch, Client
     from tempmailg._client import AsyncClient
     from tempmailg._errors import (
         APIConnectionError,
@@ -42,9 +43,11 @@ if TYPE_CHECKING:
     )
     from tempmailg._models import Attachment, Domain, DomainList, DomainType, Mailbox, Message, Quota
     from tempmailg._stream import AttachmentStream
+    from tempmailg._waiting import ExpectedMessage, Watch, WatchHealth
 
 # Where each public name lives. A test proves that it agrees with the imports above.
 _HOMES = {
+    "_blocking": ("BlockingAttachmentStream", "BlockingExpectedMessage", "BlockingWatch", "Client"),
     "_client": ("AsyncClient",),
     "_errors": (
         "APIConnectionError",
@@ -70,6 +73,7 @@ _HOMES = {
     ),
     "_models": ("Attachment", "Domain", "DomainList", "DomainType", "Mailbox", "Message", "Quota"),
     "_stream": ("AttachmentStream",),
+    "_waiting": ("ExpectedMessage", "Watch", "WatchHealth"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -83,6 +87,10 @@ __all__ = [
     "AttachmentStream",
     "AuthenticationError",
     "BadRequestError",
+    "BlockingAttachmentStream",
+    "BlockingExpectedMessage",
+    "BlockingWatch",
+    "Client",
     "ClientClosedError",
     "ConfigurationError",
     "ConflictError",
@@ -90,6 +98,7 @@ __all__ = [
     "DomainList",
     "DomainType",
     "DownloadError",
+    "ExpectedMessage",
     "InvalidRequestError",
     "Mailbox",
     "MailboxGoneError",
@@ -103,6 +112,8 @@ __all__ = [
     "ServerError",
     "TempMailError",
     "WaitTimeoutError",
+    "Watch",
+    "WatchHealth",
     "__version__",
 ]
 

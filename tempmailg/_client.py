@@ -9,18 +9,24 @@ from tempmailg import _core
 from tempmailg import _endpoints as endpoints
 from tempmailg import _errors as err
 from tempmailg import _settings as settings
+from tempmailg import _waiting as waiting
+from tempmailg._download import Terms, download, download_all
 from tempmailg._pace import SpeedLimit
 from tempmailg._stream import AttachmentStream
 from tempmailg._version import __version__
 
 if TYPE_CHECKING:
+    import os
+    import re
     import ssl
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     import aiohttp
 
     from tempmailg._models import Attachment, DomainList, DomainType, Mailbox, Message, Quota
     from tempmailg._transport import Transport
+    from tempmailg._waiting import ExpectedMessage, Watch
 
 __all__ = ["AsyncClient"]
 
@@ -62,24 +68,28 @@ class AsyncClient:
         quota_reserve: int = 0,
         user_agent: str | None = None,
     ) -> None:
-        seconds = settings.seconds_of("timeout", timeout)
-        retries = settings.count_of("max_retries", max_retries)
-        agent = settings.user_agent_of(user_agent, default=f"tempmailg/{__version__}")
-        self._quota_reserve = settings.count_of("quota_reserve", quota_reserve)
-        if transport is None:
-            key = settings.key_of(api_key)
-            chosen = _real_transport(base_url, session, proxy, ssl_context)
-        elif (base_url, session, proxy, ssl_context) == (None, None, None, None):
-            key = settings.key_of(
-                api_key or getattr(transport, "api_key", None)
-            )  # a sandbox's transport brings its own
-            chosen = transport
-        else:
-            raise err.ConfigurationError(
-                "transport replaces base_url, session, proxy and ssl_context: give one or the others"
-            )
-        core = _core.Core(key, chosen, agent, owns_transport=transport is None)
-        self._sender = _core.Sender(core, seconds, retries)
+        try:
+            seconds = settings.seconds_of("timeout", timeout)
+            retries = settings.count_of("max_retries", max_retries)
+            agent = settings.user_agent_of(user_agent, default=f"tempmailg/{__version__}")
+            reserve = settings.count_of("quota_reserve", quota_reserve)
+            if transport is None:
+                key = settings.key_of(api_key)
+                chosen = _real_transport(base_url, session, proxy, ssl_context)
+            elif (base_url, session, proxy, ssl_context) == (None, None, None, None):
+                key = settings.key_of(
+                    api_key or getattr(transport, "api_key", None)
+                )  # a sandbox's transport brings its own
+                chosen = transport
+            else:
+                raise err.ConfigurationError(
+                    "transport replaces base_url, session, proxy and ssl_context: give one or the others"
+                )
+            core = _core.Core(key, chosen, agent, owns_transport=transport is None, quota_reserve=reserve)
+            self._sender = _core.Sender(core, seconds, retries)
+        except err.ConfigurationError as error:
+            del api_key, base_url, proxy  # they may be secret, and a traceback may show the locals of its frames
+            raise error.with_traceback(None) from None
 
     def with_options(self, *, timeout: float | None = None, max_retries: int | None = None) -> Self:
         """Return a client with other options that shares connections, quota and retry budget with this one.
@@ -110,7 +120,8 @@ class AsyncClient:
         await self._sender.core.close()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__}{' closed' if self._sender.core.closed else ''}>"
+        sender: _core.Sender | None = getattr(self, "_sender", None)  # None while __init__ fails
+        return f"<{type(self).__name__}{' closed' if sender and sender.core.closed else ''}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
@@ -255,6 +266,91 @@ class AsyncClient:
         limit = SpeedLimit(minimum_speed, settings.seconds_of("speed_window", speed_window))
         return AttachmentStream(self._sender, attachment, call, limit)
 
+    async def download_attachment(
+        self,
+        attachment: Attachment | tuple[str, str],
+        to: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        progress: Callable[[int, int | None], object] | None = None,
+        max_bytes: int | None = None,
+        minimum_speed: float = 1024.0,
+        speed_window: float = 30.0,
+    ) -> Path:
+        """Download an attachment to a file that is whole or absent (`GET /messages/{id}/attachments/{name}`).
+
+        The client's `timeout` bounds how long the service may take to answer; the body has no total limit, but a
+        minimum speed. A broken connection is resumed where the service allows it, else the file is fetched anew; both
+        count among the client's `max_retries`. The file can be read by its owner only.
+
+        Args:
+            attachment: The attachment, or a pair of message id and file name. The size that an attachment tells must
+                be reached where the service's answer declares none; give the pair if it is known to be wrong.
+            to: A folder, or the full path of the file. What ends with a slash is a folder, made if it is missing. In a
+                folder the file gets the sender's name, made safe; if there is a ``file.txt``, it becomes
+                ``file (1).txt``.
+            overwrite: Replace a file that is there, instead of numbering the name (in a folder) or raising
+                `FileExistsError` (for a full path). A symlink is replaced, never followed.
+            progress: A function that is called with the bytes so far and the bytes in all (None if the service does
+                not declare them), at most ten times a second, and once at the end. It runs in the event loop, so it
+                must be quick. The bytes so far fall back when the file has to be fetched anew.
+            max_bytes: The longest file to accept, in bytes; None for any.
+            minimum_speed: The slowest acceptable speed, in bytes a second; 0 accepts any that is not a standstill.
+            speed_window: Over how many seconds of waiting for the service the speed is measured.
+
+        Returns:
+            The path of the file.
+
+        Raises:
+            NotFoundError: There is no such message or file, or the mailbox has expired.
+            DownloadError: The file is larger than `max_bytes`.
+            APITimeoutError: The service is slower than the minimum speed.
+            APIResponseError: The file was cut on its way, again and again.
+            OSError: The file cannot be written, for instance because the disk is full.
+            TempMailError: The request failed.
+        """
+        terms = Terms(overwrite, progress, max_bytes, minimum_speed, speed_window)
+        return await download(self._sender, attachment, to, terms)
+
+    async def download_attachments(
+        self,
+        message: Message,
+        to: str | os.PathLike[str],
+        *,
+        concurrency: int = 4,
+        overwrite: bool = False,
+        progress: Callable[[int, int | None], object] | None = None,
+        max_bytes: int | None = None,
+        minimum_speed: float = 1024.0,
+        speed_window: float = 30.0,
+    ) -> list[Path]:
+        """Download all attachments of a message to a folder (`GET /messages/{id}/attachments/{name}`).
+
+        At the first failure the downloads under way are cancelled; files that are whole by then stay.
+
+        Args:
+            message: The message.
+            to: The folder; it is made if it is missing.
+            concurrency: How many files to receive at a time.
+            overwrite: Replace files that are there, instead of numbering the names. Files of one message never replace
+                each other.
+            progress: As in `download_attachment`, for all files together.
+            max_bytes: The longest file to accept, in bytes; None for any.
+            minimum_speed: The slowest acceptable speed of each file, in bytes a second.
+            speed_window: Over how many seconds of waiting for the service the speed is measured.
+
+        Returns:
+            The paths of the files, in the order of the message's attachments.
+
+        Raises:
+            NotFoundError: There is no such file, or the mailbox has expired.
+            DownloadError: A file is larger than `max_bytes`.
+            OSError: A file cannot be written, for instance because the disk is full.
+            TempMailError: A request failed.
+        """
+        terms = Terms(overwrite, progress, max_bytes, minimum_speed, speed_window)
+        return await download_all(self._sender, message.attachments, to, terms, concurrency)
+
     # ------------------------------------------------------------------------------------------------------- on top
 
     @asynccontextmanager
@@ -274,6 +370,261 @@ class AsyncClient:
         finally:
             with suppress(err.NotFoundError):  # expired, or deleted in the block: what was wanted is so
                 await self.delete_mailbox(mailbox)
+
+    async def wait_for_message(
+        self,
+        mailbox: Mailbox | str,
+        *,
+        timeout: float = 60.0,
+        subject: str | re.Pattern[str] | None = None,
+        sender: str | re.Pattern[str] | None = None,
+        body: str | re.Pattern[str] | None = None,
+        match: Callable[[Message], bool | Awaitable[bool]] | None = None,
+        ignore: Iterable[Message | str] = (),
+    ) -> Message:
+        """Wait for the message that meets all criteria, looking as often as is worth its quota (`GET /messages`).
+
+        Messages that are there already count. If several fit, the newest is returned.
+
+        Args:
+            mailbox: The mailbox or its address.
+            timeout: How long to wait, in seconds.
+            subject: What the subject must contain, in any case, or a compiled pattern to find in it.
+            sender: The same for the sender's name and address.
+            body: The same for the body's readable text or its raw content.
+            match: A function of the message, plain or async, that must return something true.
+            ignore: Messages, or their ids, that do not count.
+
+        Returns:
+            The message.
+
+        Raises:
+            WaitTimeoutError: None came in time; its text and fields say what was seen instead.
+            MailboxGoneError: The mailbox expired or was deleted first.
+            QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
+            TempMailError: The service refused the look, for instance because of the key.
+        """
+        criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
+        return (await waiting.wait_for_messages(self._sender, mailbox, criteria, timeout=timeout, count=1))[0]
+
+    async def wait_for_messages(
+        self,
+        mailbox: Mailbox | str,
+        *,
+        count: int,
+        timeout: float = 60.0,
+        subject: str | re.Pattern[str] | None = None,
+        sender: str | re.Pattern[str] | None = None,
+        body: str | re.Pattern[str] | None = None,
+        match: Callable[[Message], bool | Awaitable[bool]] | None = None,
+        ignore: Iterable[Message | str] = (),
+    ) -> list[Message]:
+        """Wait until so many messages meet all criteria (`GET /messages`).
+
+        Args:
+            mailbox: The mailbox or its address.
+            count: How many messages to wait for. If more fit, the newest are returned.
+            timeout: How long to wait, in seconds.
+            subject: What the subject must contain, in any case, or a compiled pattern to find in it.
+            sender: The same for the sender's name and address.
+            body: The same for the body's readable text or its raw content.
+            match: A function of the message, plain or async, that must return something true.
+            ignore: Messages, or their ids, that do not count.
+
+        Returns:
+            The messages, the oldest first.
+
+        Raises:
+            WaitTimeoutError: None came in time; its text and fields say what was seen instead.
+            MailboxGoneError: The mailbox expired or was deleted first.
+            QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
+            TempMailError: The service refused the look, for instance because of the key.
+        """
+        criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
+        return await waiting.wait_for_messages(self._sender, mailbox, criteria, timeout=timeout, count=count)
+
+    async def wait_for_code(
+        self,
+        mailbox: Mailbox | str,
+        *,
+        timeout: float = 60.0,
+        subject: str | re.Pattern[str] | None = None,
+        sender: str | re.Pattern[str] | None = None,
+        body: str | re.Pattern[str] | None = None,
+        match: Callable[[Message], bool | Awaitable[bool]] | None = None,
+        ignore: Iterable[Message | str] = (),
+        length: int | None = None,
+        pattern: str | re.Pattern[str] | None = None,
+    ) -> str:
+        """Wait for a message with a code that its reader is asked to type, and return the code (`GET /messages`).
+
+        Args:
+            mailbox: The mailbox or its address.
+            timeout: How long to wait, in seconds.
+            subject: What the subject must contain, in any case, or a compiled pattern to find in it.
+            sender: The same for the sender's name and address.
+            body: The same for the body's readable text or its raw content.
+            match: A function of the message, plain or async, that must return something true.
+            ignore: Messages, or their ids, that do not count.
+            length: How many characters the code must have, separators not counted.
+            pattern: A regular expression that the whole code must match.
+
+        Returns:
+            The code, as `Message.find_code` finds it. A message without a clear one does not count.
+
+        Raises:
+            WaitTimeoutError: None came in time; its text and fields say what was seen instead.
+            MailboxGoneError: The mailbox expired or was deleted first.
+            QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
+            TempMailError: The service refused the look, for instance because of the key.
+        """
+        criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
+        find = waiting.code_finder(length=length, pattern=pattern)
+        return await waiting.wait_for_finding(self._sender, mailbox, criteria, find, timeout=timeout)
+
+    async def wait_for_link(
+        self,
+        mailbox: Mailbox | str,
+        *,
+        timeout: float = 60.0,
+        subject: str | re.Pattern[str] | None = None,
+        sender: str | re.Pattern[str] | None = None,
+        body: str | re.Pattern[str] | None = None,
+        match: Callable[[Message], bool | Awaitable[bool]] | None = None,
+        ignore: Iterable[Message | str] = (),
+        contains: str | None = None,
+        text: str | None = None,
+    ) -> str:
+        """Wait for a message with a link that its reader is asked to follow, and return the link (`GET /messages`).
+
+        Args:
+            mailbox: The mailbox or its address.
+            timeout: How long to wait, in seconds.
+            subject: What the subject must contain, in any case, or a compiled pattern to find in it.
+            sender: The same for the sender's name and address.
+            body: The same for the body's readable text or its raw content.
+            match: A function of the message, plain or async, that must return something true.
+            ignore: Messages, or their ids, that do not count.
+            contains: Text that the link's address must contain, in any case.
+            text: Text that the link's visible words must contain, in any case.
+
+        Returns:
+            The link, as `Message.find_link` finds it; it is never fetched. A message without a clear one does not
+            count.
+
+        Raises:
+            WaitTimeoutError: None came in time; its text and fields say what was seen instead.
+            MailboxGoneError: The mailbox expired or was deleted first.
+            QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
+            TempMailError: The service refused the look, for instance because of the key.
+        """
+        criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
+        find = waiting.link_finder(contains=contains, text=text)
+        return await waiting.wait_for_finding(self._sender, mailbox, criteria, find, timeout=timeout)
+
+    async def assert_no_message(
+        self,
+        mailbox: Mailbox | str,
+        *,
+        within: float,
+        subject: str | re.Pattern[str] | None = None,
+        sender: str | re.Pattern[str] | None = None,
+        body: str | re.Pattern[str] | None = None,
+        match: Callable[[Message], bool | Awaitable[bool]] | None = None,
+        ignore: Iterable[Message | str] = (),
+    ) -> None:
+        """Wait a while and make sure that no message meets all criteria (`GET /messages`).
+
+        Messages that are there already count. The last look is at the end of the time, and it must have succeeded.
+
+        Args:
+            mailbox: The mailbox or its address.
+            within: How long to wait, in seconds.
+            subject: What the subject must contain, in any case, or a compiled pattern to find in it.
+            sender: The same for the sender's name and address.
+            body: The same for the body's readable text or its raw content.
+            match: A function of the message, plain or async, that must return something true.
+            ignore: Messages, or their ids, that do not count.
+
+        Raises:
+            AssertionError: There is one; the text says which.
+            MailboxGoneError: The mailbox expired or was deleted first.
+            QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
+            TempMailError: The last look failed, so nothing can be said.
+        """
+        criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
+        await waiting.assert_no_message(self._sender, mailbox, criteria, within=within)
+
+    def expect_message(
+        self,
+        mailbox: Mailbox | str,
+        *,
+        timeout: float = 60.0,
+        subject: str | re.Pattern[str] | None = None,
+        sender: str | re.Pattern[str] | None = None,
+        body: str | re.Pattern[str] | None = None,
+        match: Callable[[Message], bool | Awaitable[bool]] | None = None,
+    ) -> ExpectedMessage:
+        """Expect the message that a block of code causes, and no older one (`GET /messages`).
+
+        ::
+
+            async with client.expect_message(mailbox) as expected:
+                await sign_up(mailbox.email)
+            print(expected.message.find_code())
+
+        Args:
+            mailbox: The mailbox or its address.
+            timeout: How long to wait behind the block, in seconds.
+            subject: What the subject must contain, in any case, or a compiled pattern to find in it.
+            sender: The same for the sender's name and address.
+            body: The same for the body's readable text or its raw content.
+            match: A function of the message, plain or async, that must return something true.
+
+        Returns:
+            A context manager. Entering it notes which messages are there; if that fails, the block does not run.
+            Leaving it waits for one that was not there, and puts it into `ExpectedMessage.message`.
+
+        Raises:
+            WaitTimeoutError: None came in time; its text and fields say what was seen instead.
+            MailboxGoneError: The mailbox expired or was deleted first.
+            QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
+            TempMailError: The service refused the look, for instance because of the key.
+        """
+        criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match)
+        return waiting.ExpectedMessage(self._sender, mailbox, criteria, timeout=timeout)
+
+    def watch(
+        self,
+        *mailboxes: Mailbox | str,
+        state: Mapping[str, Sequence[str]] | None = None,
+        forever: bool = False,
+        on_gone: Callable[[err.MailboxGoneError], object] | None = None,
+    ) -> Watch:
+        """Watch any number of mailboxes and tell each message once (`GET /messages`).
+
+        ::
+
+            async with client.watch(*mailboxes) as watch:
+                async for message in watch: ...
+
+        Faults that may pass are survived; `Watch.health` shows them.
+
+        Args:
+            mailboxes: The mailboxes or their addresses; `Watch.add` and `Watch.discard` change them on the way.
+            state: What `Watch.seen` returned in an earlier run: the messages in it are not told again.
+            forever: Whether to go on when the last mailbox is gone, because others will be added. If not, the iteration
+                ends then.
+            on_gone: Called for each mailbox that expired or was deleted, after its messages were told.
+
+        Returns:
+            A context manager and iterator of messages. A message counts as seen when the next one is asked for.
+
+        Raises:
+            AuthenticationError: The key was rejected; this ends the watch, and so does `PermissionDeniedError`.
+            QuotaExceededError: The quota is down to the client's reserve; this ends the watch, too.
+        """
+        return waiting.Watch(self._sender, mailboxes, state=state, forever=forever, on_gone=on_gone)
 
     def budget(self, requests: int) -> AbstractContextManager[None]:
         """Bound what a block of code sends to a number of requests, retries included.

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeVar
 
 from attrs import define, field, frozen
 
 from tempmailg import _errors as err
 from tempmailg import _wire as wire
-from tempmailg._pace import RetryBudget, retry_delay
+from tempmailg._pace import QuotaPace, RetryBudget, ServiceClock, retry_delay
 from tempmailg._transport import Request, Response
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from tempmailg._settings import Secret
     from tempmailg._transport import AnswerHeaders, ResponseStream, Transport
 
-__all__ = ["Core", "Sender"]
+__all__ = ["Core", "Course", "Sender"]
 
 T = TypeVar("T")
 
@@ -31,33 +32,48 @@ _log = logging.getLogger("tempmailg")
 _ERROR_BODY: Final = 64 * 1024  # bytes read of an answer that is an error: its text is shortened anyway
 
 
-class _Headers(dict[str, str]):
-    """The headers of a request; the key is among them, so a repr (in a traceback, say) shows their names only."""
+class Background(Protocol):
+    """What works behind a client, such as the looks for its waits and watches, and ends with it."""
 
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return f"<headers: {', '.join(self)}>"
+    async def stop(self) -> None:
+        """End it; whoever waits for it gets `ClientClosedError`."""
+        ...
 
 
 class Core:
-    """What a client and its `with_options` siblings share: connection pool, key, quota and retry budget."""
+    """What a client and its `with_options` siblings share: connection pool, key, quota, retry budget, background."""
 
-    __slots__ = ("closed", "headers", "key", "owns_transport", "quota", "retries", "transport")
+    __slots__ = (
+        "_background",
+        "_background_pid",
+        "clock",
+        "closed",
+        "headers",
+        "key",
+        "owns_transport",
+        "pace",
+        "quota",
+        "retries",
+        "transport",
+    )
 
-    def __init__(self, key: Secret, transport: Transport, user_agent: str, *, owns_transport: bool) -> None:
+    def __init__(
+        self, key: Secret, transport: Transport, user_agent: str, *, owns_transport: bool, quota_reserve: int = 0
+    ) -> None:
         self.key = key
         self.transport = transport
         self.owns_transport = owns_transport
-        self.headers = _Headers(
-            {
-                "Authorization": f"Bearer {key.reveal()}",
-                "Accept": "application/json",
-                "User-Agent": user_agent,
-            }
-        )
+        self.headers = {
+            "Authorization": key.as_bearer(),
+            "Accept": "application/json",
+            "User-Agent": user_agent,
+        }
         self.quota: Quota | None = None
         self.retries = RetryBudget()
+        self.pace = QuotaPace(quota_reserve)
+        self.clock = ServiceClock()
+        self._background: Background | None = None
+        self._background_pid = 0
         self.closed = False
 
     def __reduce__(self) -> NoReturn:
@@ -66,10 +82,30 @@ class Core:
         )
 
     def note(self, headers: AnswerHeaders) -> None:
-        """Keep what an answer's headers tell of the quota."""
+        """Keep what an answer's headers tell of the service's time and of the quota."""
+        now = self.transport.now()
+        self.clock.note(wire.server_time_of(headers), now, fallback=self.transport.utcnow)
         quota = wire.quota_of(headers)
         if quota is not None:
             self.quota = quota
+            self.pace.note(quota, None if quota.resets_at is None else self.clock.until(quota.resets_at, now), now)
+
+    @property
+    def background(self) -> Background | None:
+        """What runs for the client between calls; a forked child begins with nothing, since tasks stay behind."""
+        return self._background if self._background_pid == os.getpid() else None
+
+    @background.setter
+    def background(self, background: Background) -> None:
+        self._background, self._background_pid = background, os.getpid()
+
+    def conceal(self, failure: err.TempMailError) -> None:
+        """Take the key out of a failure's texts, should the service have echoed it."""
+        redact = self.key.redact
+        failure.args = (redact(str(failure)),)
+        failure.body = redact(failure.body)
+        if isinstance(failure, err.InvalidRequestError):
+            failure.errors = {redact(name): tuple(map(redact, texts)) for name, texts in failure.errors.items()}
 
     def check_open(self) -> None:
         """Raise if the client was closed."""
@@ -79,6 +115,8 @@ class Core:
     async def close(self) -> None:
         """Close the connections, unless they were given to the client from outside."""
         self.closed = True
+        if self.background is not None:
+            await self.background.stop()
         if self.owns_transport:
             await self.transport.aclose()
 
@@ -104,26 +142,30 @@ class Sender:
             TempMailError: Every attempt that the rules allow has failed; this is the last failure.
         """
 
-        async def send(timeout: float) -> T:
-            return wire.decode(call, await self._request(call, {}, timeout))
+        async def send(course: Course) -> T:
+            return wire.decode(call, await self._request(call, {}, course.left))
 
-        return await self._with_retries(call, send)
+        return await self.with_retries(call, send)
 
-    async def fetch(self, call: Call[Any], headers: Mapping[str, str]) -> Response:
-        """Send a call with further headers and return its answer as it came, whatever its status."""
+    async def fetch(self, call: Call[Any], headers: Mapping[str, str], read: Callable[[Response], T]) -> T:
+        """Send a call with further headers and return what `read` makes of the answer, whatever its status.
 
-        async def send(timeout: float) -> Response:
-            return await self._request(call, headers, timeout)
+        Raises:
+            TempMailError: As in `call`; what `read` raises counts as a failure of the attempt.
+        """
 
-        return await self._with_retries(call, send)
+        async def send(course: Course) -> T:
+            return read(await self._request(call, headers, course.left))
+
+        return await self.with_retries(call, send)
 
     async def open(self, call: Call[Any], headers: Mapping[str, str]) -> ResponseStream:
         """Send a call with further headers and return when the headers of a successful answer are there."""
 
-        async def send(timeout: float) -> ResponseStream:
-            return await self._stream(call, headers, timeout)
+        async def send(course: Course) -> ResponseStream:
+            return await self.open_once(call, headers, course.left)
 
-        return await self._with_retries(call, send)
+        return await self.with_retries(call, send)
 
     async def _request(self, call: Call[Any], headers: Mapping[str, str], timeout: float) -> Response:
         core = self.core
@@ -133,7 +175,8 @@ class Sender:
         core.note(response.headers)
         return response
 
-    async def _stream(self, call: Call[Any], headers: Mapping[str, str], timeout: float) -> ResponseStream:
+    async def open_once(self, call: Call[Any], headers: Mapping[str, str], timeout: float) -> ResponseStream:
+        """Send a call a single time and return when the headers of a successful answer are there."""
         transport = self.core.transport
         deadline = transport.now() + timeout
         stream = await transport.stream(_request_of(call, self.core, headers), timeout=timeout)
@@ -146,12 +189,14 @@ class Sender:
             stream.close()
         raise wire.status_error(Response(stream.status, stream.headers, body))
 
-    async def _with_retries(self, call: Call[Any], send: Callable[[float], Awaitable[T]]) -> T:
-        self.core.check_open()
-        course = _Course(call, self)
+    async def with_retries(self, call: Call[Any], send: Callable[[Course], Awaitable[T]]) -> T:
+        """Have `send` make attempts at a call until one succeeds or the rules allow no further one."""
+        course = Course(call, self)
         while True:
+            self.core.check_open()  # each time: a retry after close() would open a connection that nobody closes
+            course.begin_attempt()
             try:
-                result = await send(course.begin_attempt())
+                result = await send(course)
             except err.TempMailError as error:
                 failure = error
             else:
@@ -162,7 +207,7 @@ class Sender:
             await self.core.transport.sleep(course.delay_after(failure))
 
 
-class _Course:
+class Course:
     """The course of one call: its attempts, and what is left of its deadline."""
 
     __slots__ = ("attempt", "begun", "call", "core", "deadline", "may_have_run", "price", "sender", "started")
@@ -177,12 +222,20 @@ class _Course:
         self.price = 0  # what the last retry took from the retry budget
         self.may_have_run = False
 
-    def begin_attempt(self) -> float:
-        """Count an attempt and return the seconds it may take."""
+    @property
+    def left(self) -> float:
+        """The seconds until the deadline."""
+        return self.deadline - self.core.transport.now()
+
+    def renew_deadline(self) -> None:
+        """Set the deadline anew: a body that was arriving had a limit of its own."""
+        self.deadline = self.core.transport.now() + self.sender.timeout
+
+    def begin_attempt(self) -> None:
+        """Count an attempt."""
         self._spend_allowance()
         self.attempt += 1
         self.begun = self.core.transport.now()
-        return self.deadline - self.begun
 
     def _spend_allowance(self) -> None:
         allowance = _allowance.get()
@@ -200,7 +253,7 @@ class _Course:
     def delay_after(self, failure: err.TempMailError) -> float:
         """Return the seconds to wait before the next attempt; raise the failure if there must be none."""
         self._log(failure.status or type(failure).__name__)
-        self.may_have_run |= not isinstance(failure, err.APIConnectionError) or failure.sent
+        self.may_have_run |= failure.repeat != "always"
         transport = self.core.transport
         delay = retry_delay(failure, attempt=self.attempt, is_safe=self.call.is_safe, chance=transport.random())
         in_time = delay is not None and transport.now() + delay < self.deadline
@@ -212,20 +265,29 @@ class _Course:
 
     def _finished(self, failure: err.TempMailError) -> err.TempMailError:
         """Return the failure with what is known of its call, and without the key, should the service have echoed it."""
-        redact = self.core.key.redact
-        failure.args = (redact(self._with_advice(failure)),)
-        failure.body = redact(failure.body)
+        if self.core.closed and isinstance(failure, err.APIConnectionError):
+            failure = err.ClientClosedError("the client was closed during the call" + self._advice_for(failure))
+        failure.args = (f"{self.call.name}: {failure}{self._advice_for(failure)}",)
+        self.core.conceal(failure)
         failure.call = self.call.name
         failure.quota = self.core.quota
         failure.attempts = self.attempt
         failure.elapsed = self.core.transport.now() - self.started
         return failure
 
-    def _with_advice(self, failure: err.TempMailError) -> str:
-        text = f"{self.call.name}: {failure}"
-        if isinstance(failure, err.APIConnectionError) and failure.sent and not self.call.is_safe:
-            text += " (the request may have arrived, so the mailbox may exist: it was not sent again)"
-        return text
+    def _advice_for(self, failure: err.TempMailError) -> str:
+        if not self._may_have_made_a_mailbox(failure):
+            return ""
+        return " (the request may have arrived, so the mailbox may exist: it was not sent again)"
+
+    def _may_have_made_a_mailbox(self, failure: err.TempMailError) -> bool:
+        if self.call.is_safe or failure.repeat == "always":
+            return False
+        if isinstance(failure, err.APIConnectionError):
+            return failure.sent
+        if isinstance(failure, err.APIResponseError):
+            return failure.status is None or failure.status < 300
+        return isinstance(failure, err.ServerError)
 
     def _log(self, outcome: object) -> None:
         if _log.isEnabledFor(logging.DEBUG):
@@ -241,9 +303,7 @@ class _Course:
 
 
 def _request_of(call: Call[Any], core: Core, headers: Mapping[str, str]) -> Request:
-    return Request(
-        call.method, wire.target_of(call), _Headers({**core.headers, **headers}) if headers else core.headers
-    )
+    return Request(call.method, wire.target_of(call), {**core.headers, **headers})
 
 
 async def _beginning_of(stream: ResponseStream, transport: Transport, deadline: float) -> bytes:

@@ -1,0 +1,61 @@
+"""What is due when."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from typing import Generic, TypeVar
+
+__all__ = ["Agenda"]
+
+K = TypeVar("K")
+
+
+class Agenda(Generic[K]):
+    """Things with their times; each stands in it once and may be moved. Of the earliest, the oldest entry is first."""
+
+    __slots__ = ("_heap", "_order", "_times")
+
+    def __init__(self) -> None:
+        self._times: dict[K, tuple[float, int]] = {}
+        self._heap: list[tuple[float, int, K]] = []  # may hold entries that were moved or dropped since
+        self._order = itertools.count()
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    def set(self, thing: K, at: float) -> None:
+        """Put a thing in, or move it to another time."""
+        order = next(self._order)
+        self._times[thing] = (at, order)
+        heapq.heappush(self._heap, (at, order, thing))
+        if len(self._heap) > 2 * len(self._times) + 64:
+            self._heap = [(at, order, thing) for thing, (at, order) in self._times.items()]
+            heapq.heapify(self._heap)
+
+    def drop(self, thing: K) -> None:
+        """Take a thing out, if it is in."""
+        self._times.pop(thing, None)
+
+    def time_of(self, thing: K) -> float | None:
+        """Return when a thing is due, or None if it is not in."""
+        entry = self._times.get(thing)
+        return None if entry is None else entry[0]
+
+    def first(self) -> float | None:
+        """Return the earliest time, or None if there is nothing."""
+        while self._heap:
+            at, order, thing = self._heap[0]
+            if self._times.get(thing) == (at, order):
+                return at
+            heapq.heappop(self._heap)
+        return None
+
+    def take(self, now: float) -> K | None:
+        """Take out and return the earliest thing if its time has come."""
+        at = self.first()
+        if at is None or at > now:
+            return None
+        thing = heapq.heappop(self._heap)[2]
+        del self._times[thing]
+        return thing

@@ -1,0 +1,151 @@
+"""What to wait for, and in words why a message was not it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
+
+from attrs import evolve, field, frozen
+
+from tempmailg._errors import ConfigurationError
+from tempmailg._models import Message
+
+TextCriterion: TypeAlias = str | re.Pattern[str] | None
+"""A text to be contained, in any case, a compiled pattern to be found, or nothing to ask for."""
+
+Predicate: TypeAlias = Callable[[Message], bool | Awaitable[bool]]
+"""What else a message must fulfil."""
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["Criteria", "Finder", "code_finder", "described", "link_finder"]
+
+_SHOWN: Final = 60  # characters of a mail's own text in a reason
+
+
+@frozen
+class Criteria:
+    """What a message must be like.
+
+    Args:
+        subject: What its subject must contain, in any case, or a pattern to find in it.
+        sender: The same for the sender's name and address.
+        body: The same for the body, as its reader sees it or as it came.
+        match: A predicate, plain or async.
+        ignored: Ids of messages that do not count, each with the reason in words.
+    """
+
+    subject: TextCriterion = None
+    sender: TextCriterion = None
+    body: TextCriterion = None
+    match: Predicate | None = None
+    ignored: Mapping[str, str] = field(factory=dict[str, str])
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        subject: TextCriterion = None,
+        sender: TextCriterion = None,
+        body: TextCriterion = None,
+        match: Predicate | None = None,
+        ignore: Iterable[Message | str] = (),
+    ) -> Criteria:
+        """Return the criteria that a user gave.
+
+        Raises:
+            ConfigurationError: One of them cannot be used.
+        """
+        for name, wanted in (("subject", subject), ("sender", sender), ("body", body)):
+            _check_text(name, wanted)
+        if match is not None and not callable(match):
+            raise ConfigurationError(f"match must be a function of the message, not {match!r}")
+        return cls(subject, sender, body, match, {_id_of(item): "it is to be ignored" for item in _several(ignore)})
+
+    def without(self, ids: Iterable[str], reason: str) -> Criteria:
+        """Return the same criteria, but for messages that do not count, for this reason."""
+        return evolve(self, ignored={**self.ignored, **dict.fromkeys(ids, reason)})
+
+    def obstacle(self, message: Message) -> str | None:
+        """Return why a message is not the one as far as texts tell, or None. The predicate is asked separately."""
+        if message.id in self.ignored:
+            return self.ignored[message.id]
+        if not _fits(self.subject, message.subject):
+            return f"the subject lacks {_wanted(self.subject)}"
+        if not _fits(self.sender, f"{message.from_name} <{message.from_email}>"):
+            return f"the sender lacks {_wanted(self.sender)}"
+        if not (_fits(self.body, message.content) or _fits(self.body, message.text)):
+            return f"the body lacks {_wanted(self.body)}"
+        return None
+
+
+def described(message: Message) -> str:
+    """Return subject, sender and time of a message in one line that does no harm to a terminal."""
+    sender = message.from_email or message.from_name
+    return f"{_quoted(message.subject)} from {_quoted(sender)} at {message.received_at:%H:%M:%S}"
+
+
+# ------------------------------------------------------------------------------------------------------------ finders
+
+
+@frozen
+class Finder:
+    """What to find in a message.
+
+    Args:
+        find: Returns it, or None.
+        missing: Why a message without it is not the one.
+    """
+
+    find: Callable[[Message], str | None]
+    missing: str
+
+
+def code_finder(*, length: int | None, pattern: str | re.Pattern[str] | None) -> Finder:
+    """Return what finds a message's code."""
+    return Finder(lambda message: message.find_code(length=length, pattern=pattern), "it has no code, or no clear one")
+
+
+def link_finder(*, contains: str | None, text: str | None) -> Finder:
+    """Return what finds the link that a message asks to follow."""
+    return Finder(lambda message: message.find_link(contains=contains, text=text), "it has no link, or no clear one")
+
+
+# -------------------------------------------------------------------------------------------------------------- texts
+
+
+def _fits(wanted: TextCriterion, text: str) -> bool:
+    if wanted is None:
+        return True
+    if isinstance(wanted, str):
+        return wanted.casefold() in text.casefold()
+    return wanted.search(text) is not None
+
+
+def _wanted(wanted: TextCriterion) -> str:
+    return _quoted(wanted) if isinstance(wanted, str) else f"a match of {_quoted(wanted.pattern if wanted else '')}"
+
+
+def _quoted(text: str) -> str:
+    """Return a text in quotes; `repr` also escapes what could harm a terminal."""
+    return repr(text) if len(text) <= _SHOWN else f"{text[:_SHOWN]!r}…"
+
+
+def _check_text(name: str, wanted: object) -> None:
+    if wanted is None or isinstance(wanted, str):
+        return
+    pattern = cast("re.Pattern[str] | re.Pattern[bytes]", wanted).pattern if isinstance(wanted, re.Pattern) else None
+    if not isinstance(pattern, str):
+        raise ConfigurationError(f"{name} must be text or a compiled pattern of text, not {wanted!r}")
+
+
+def _several(ignore: Iterable[Message | str]) -> Iterable[Message | str]:
+    if isinstance(ignore, (str, Message)):  # one id would be taken for its letters
+        raise ConfigurationError("ignore must be a list of messages or ids: put the one into brackets")
+    return ignore
+
+
+def _id_of(item: Message | str) -> str:
+    return item.id if isinstance(item, Message) else item
