@@ -1,0 +1,1 @@
+"""How fast the client is, measured beside the alternatives: ``python -m benchmarks --help``."""

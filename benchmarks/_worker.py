@@ -1,0 +1,156 @@
+"""The process in which one contestant runs: it is told over its standard input what to do, and tells what it took."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Self, cast
+
+from benchmarks._contestants import CONTESTANTS
+from benchmarks._harness import Sample
+from benchmarks._mail import MAILBOX
+
+if TYPE_CHECKING:
+    from benchmarks._contestants import AsyncLook, Contestant
+
+__all__ = ["Worker", "why_not"]
+
+EXTRA_PACKAGES: Final = Path(__file__).parent / ".niquests"
+"""Where niquests may stand, apart: its urllib3-future replaces urllib3, and with it what `requests` runs on."""
+
+
+class Worker:
+    """A contestant in its process, as the parent sees it.
+
+    Args:
+        name: The contestant's name.
+        base_url: Where the API stands.
+        concurrency: How many calls run at once; 0 for the blocking client, one call after the other.
+    """
+
+    def __init__(self, name: str, base_url: str, *, concurrency: int) -> None:
+        command = [sys.executable, "-m", "benchmarks._worker", name, base_url, str(concurrency)]
+        environment = os.environ | {"PYTHONPATH": os.pathsep.join(_search_path(CONTESTANTS[name]))}
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+        )
+        self.fields: Any = self._receive()
+
+    def run(self, calls: int) -> Sample:
+        """Let it make that many calls."""
+        assert self._process.stdin
+        print(calls, file=self._process.stdin, flush=True)
+        return Sample(**self._receive())
+
+    def _receive(self) -> Any:
+        assert self._process.stdout
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"a contestant ended early: {' '.join(map(str, self._process.args))}")  # type: ignore[arg-type]
+        return json.loads(line)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._process.communicate()  # closes its input, at which it ends
+
+
+def why_not(name: str) -> str | None:
+    """Return why a contestant cannot take part, or None if it can."""
+    contestant = CONTESTANTS[name]
+    paths = [path for path in _search_path(contestant) if path]
+    for module in contestant.needs:
+        found = importlib.util.find_spec(module) or any((Path(path) / module).is_dir() for path in paths)
+        if not found:
+            return f"{module} is not installed"
+    if {"urllib3", "requests"} & set(contestant.needs) and importlib.util.find_spec("urllib3_future"):
+        return "urllib3 is replaced by urllib3-future here: install niquests apart (benchmarks/README.md)"
+    return None
+
+
+def _search_path(contestant: Contestant) -> list[str]:
+    root = [str(Path(__file__).parent.parent)]
+    return [*root, str(EXTRA_PACKAGES)] if "niquests" in contestant.needs else root
+
+
+# ---------------------------------------------------------------------------------------------------- in the process
+
+
+def fields_of(value: Any) -> Any:
+    """Return typed messages as plain data, so that those of all contestants can be compared."""
+    if isinstance(value, (list, tuple)):
+        return [fields_of(item) for item in cast("list[Any]", value)]
+    if is_dataclass(value) and not isinstance(value, type):
+        plain = asdict(value)
+    elif hasattr(value, "model_dump"):
+        plain = value.model_dump()
+    else:
+        import attrs
+
+        plain = attrs.asdict(value)
+    for attachment in plain["attachments"]:
+        attachment.pop("message_id", None)  # only this library tells it
+    return plain
+
+
+def main() -> None:
+    """Serve the parent until it closes our input."""
+    name, base_url, concurrency = sys.argv[1:]
+    contestant = CONTESTANTS[name]
+    for module in contestant.hides:
+        sys.modules[module] = None  # type: ignore[assignment] # an import of it now fails as if it were missing
+    if int(concurrency):
+        asyncio.run(_serve_async(contestant, base_url, int(concurrency)))
+    else:
+        _serve_blocking(contestant, base_url)
+
+
+async def _serve_async(contestant: Contestant, base_url: str, concurrency: int) -> None:
+    assert contestant.asynchronous
+    async with contestant.asynchronous(base_url) as look:
+        _tell(fields_of(await look(MAILBOX)) if contestant.typed else None)
+        for line in sys.stdin:  # blocks the loop, and is meant to: nothing may run between two rounds
+            calls = int(line)
+            begun = time.perf_counter(), time.process_time()
+            await asyncio.gather(*(_look_often(look, f"box{task}@example.com", calls // concurrency) for task in range(concurrency)))
+            _tell_sample(calls // concurrency * concurrency, begun)
+
+
+async def _look_often(look: AsyncLook, mailbox: str, times: int) -> None:
+    for _ in range(times):
+        await look(mailbox)
+
+
+def _serve_blocking(contestant: Contestant, base_url: str) -> None:
+    assert contestant.blocking
+    with contestant.blocking(base_url) as look:
+        _tell(fields_of(look(MAILBOX)) if contestant.typed else None)
+        for line in sys.stdin:
+            calls = int(line)
+            begun = time.perf_counter(), time.process_time()
+            for _ in range(calls):
+                look(MAILBOX)
+            _tell_sample(calls, begun)
+
+
+def _tell_sample(calls: int, begun: tuple[float, float]) -> None:
+    wall, cpu = time.perf_counter() - begun[0], time.process_time() - begun[1]
+    _tell({"calls": calls, "wall": wall, "cpu": cpu})
+
+
+def _tell(value: object) -> None:
+    print(json.dumps(value, default=str), flush=True)
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(KeyboardInterrupt):
+        main()

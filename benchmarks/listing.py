@@ -1,0 +1,133 @@
+"""Looking into a mailbox (`GET /messages`): what a call costs beside what people would write instead."""
+
+from __future__ import annotations
+
+import json
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Final
+
+from benchmarks._contestants import ASYNC, BLOCKING
+from benchmarks._harness import Goal, Measure, Row, interleaved, ratio
+from benchmarks._mail import PREFIXES
+from benchmarks._server import running_server
+from benchmarks._worker import Worker, why_not
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from benchmarks._harness import Spread, Sample
+
+__all__ = ["measures"]
+
+CONCURRENCY: Final = 32
+ROUND_SECONDS: Final = 0.15  # of the clock, for each contestant in each round
+ROUNDS: Final = 31
+
+BARE: Final = "aiohttp + json"
+BY_HAND: Final = "aiohttp + json + dataclasses"
+
+
+def measures(*, short: bool) -> list[Measure]:
+    """Measure one message and fifty at once, and one after the other with the blocking clients."""
+    rounds = 2 if short else ROUNDS
+    with running_server() as origin:
+        return [
+            _one_message(origin, rounds),
+            _fifty_messages(origin, rounds),
+            _blocking(origin, rounds),
+        ]
+
+
+def _one_message(origin: str, rounds: int) -> Measure:
+    samples, notes = _samples(origin, ASYNC, messages=1, concurrency=CONCURRENCY, rounds=rounds)
+    goals = [
+        Goal(f"CPU, tempmailg / {BARE}", 1.15, _cpu(samples, "tempmailg", BARE)),
+        Goal(f"CPU, tempmailg / {BARE} (must)", 1.25, _cpu(samples, "tempmailg", BARE)),
+    ]
+    if "httpx + pydantic" in samples:
+        speed = _speed(samples, "tempmailg", "httpx + pydantic")
+        goals.append(Goal("calls per second, tempmailg / httpx + pydantic", 8, speed, at_most=False))
+    title = f"list_messages, 1 message of 2 KB, {CONCURRENCY} calls at once"
+    return Measure(title, _rows(samples, BARE), goals, BARE, notes)
+
+
+def _fifty_messages(origin: str, rounds: int) -> Measure:
+    samples, notes = _samples(origin, ASYNC, messages=50, concurrency=CONCURRENCY, rounds=rounds)
+    goals = [
+        Goal(f"CPU, tempmailg / {BY_HAND}", 1.0, _cpu(samples, "tempmailg", BY_HAND)),
+    ]
+    if "tempmailg[fast]" in samples:
+        goals.append(Goal(f"CPU, tempmailg[fast] / {BY_HAND}", 0.9, _cpu(samples, "tempmailg[fast]", BY_HAND)))
+    title = f"list_messages, 50 messages of 2 KB, {CONCURRENCY} calls at once"
+    return Measure(title, _rows(samples, BY_HAND), goals, BY_HAND, notes)
+
+
+def _blocking(origin: str, rounds: int) -> Measure:
+    samples, notes = _samples(origin, BLOCKING, messages=1, concurrency=0, rounds=rounds)
+    limits = {"requests + dataclasses": 2.0, "urllib3 + dataclasses": 1.0}
+    goals = [
+        Goal(f"calls per second, {mine} / {other}", limit, _speed(samples, mine, other), at_most=False)
+        for other, limit in limits.items()
+        for mine in ("tempmailg", "tempmailg[fast]")
+        if {mine, other} <= samples.keys()
+    ]
+    title = "list_messages, 1 message of 2 KB, blocking, one call after the other"
+    return Measure(title, _rows(samples, "tempmailg"), goals, "tempmailg", notes)
+
+
+def _samples(
+    origin: str, names: Sequence[str], *, messages: int, concurrency: int, rounds: int
+) -> tuple[dict[str, list[Sample]], list[str]]:
+    """Return what the contestants took in each round, and why some did not take part."""
+    absent = {name: reason for name in names if (reason := why_not(name))}
+    present = [name for name in names if name not in absent]
+    with ExitStack() as processes:
+        workers = {
+            name: processes.enter_context(Worker(name, origin + PREFIXES[messages], concurrency=concurrency))
+            for name in present
+        }
+        _check_that_all_read_the_same(workers)
+        seconds = 0.001 if rounds < ROUNDS else ROUND_SECONDS
+        rounds_of = {name: _round_of(worker, concurrency, seconds) for name, worker in workers.items()}
+        samples = interleaved(rounds_of, rounds)
+    return samples, [f"{name} did not take part: {reason}" for name, reason in absent.items()]
+
+
+def _round_of(worker: Worker, concurrency: int, seconds: float):
+    """Return a function that lets a contestant make as many calls as take about so many seconds."""
+    smallest = max(concurrency, 8)
+    warm = worker.run(smallest)  # opens the connections
+    warm = worker.run(smallest)
+    calls = max(smallest, int(seconds / warm.wall_each) // smallest * smallest)
+    return lambda: worker.run(calls)
+
+
+def _check_that_all_read_the_same(workers: Mapping[str, Worker]) -> None:
+    read = {json.dumps(worker.fields, sort_keys=True) for worker in workers.values() if worker.fields is not None}
+    if len(read) > 1:
+        raise RuntimeError("the contestants do not read the same messages, so their times cannot be compared")
+
+
+def _rows(samples: Mapping[str, Sequence[Sample]], baseline: str) -> list[Row]:
+    from statistics import median
+
+    return [
+        Row(
+            name,
+            {
+                "CPU µs/call": median(sample.cpu_each for sample in rounds) * 1e6,
+                "clock µs/call": median(sample.wall_each for sample in rounds) * 1e6,
+                "calls/s": 1 / median(sample.wall_each for sample in rounds),
+            },
+            _cpu(samples, name, baseline),
+        )
+        for name, rounds in samples.items()
+    ]
+
+
+def _cpu(samples: Mapping[str, Sequence[Sample]], name: str, baseline: str) -> Spread:
+    return ratio((sample.cpu_each for sample in samples[name]), (sample.cpu_each for sample in samples[baseline]))
+
+
+def _speed(samples: Mapping[str, Sequence[Sample]], name: str, baseline: str) -> Spread:
+    return ratio((sample.wall_each for sample in samples[baseline]), (sample.wall_each for sample in samples[name]))

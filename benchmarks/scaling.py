@@ -1,0 +1,57 @@
+"""One client and ever more mailboxes: does a look cost the same for one as for ten thousand?"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import partial
+from statistics import median
+from typing import Final
+
+from benchmarks._harness import Goal, Measure, Row, Sample, interleaved, ratio
+from benchmarks._mail import PREFIXES
+from benchmarks._server import running_server
+from benchmarks._worker import Worker
+
+__all__ = ["measures"]
+
+MAILBOXES: Final = (1, 10, 100, 1_000, 10_000)
+LOOKS: Final = 1_000  # in each round, at least
+ROUNDS: Final = 7
+CLIENT: Final = "tempmailg"
+BARE: Final = "aiohttp + json"
+
+
+def measures(*, short: bool) -> list[Measure]:
+    """Measure looks at 1 to 10,000 mailboxes at once."""
+    numbers = MAILBOXES[:2] if short else MAILBOXES
+    with running_server() as origin, ExitStack() as processes:
+        rounds = {
+            f"{name}, {number:,}": partial(
+                processes.enter_context(Worker(name, origin + PREFIXES[1], concurrency=number)).run,
+                number if short else max(number, LOOKS),
+            )
+            for number in numbers
+            for name in (CLIENT, BARE)
+        }
+        for run in rounds.values():
+            run()  # opens the connections
+        samples = interleaved(rounds, 1 if short else ROUNDS)
+    rows = [_row(number, samples) for number in numbers]
+    goals = [
+        Goal(f"CPU per look, {number:,} mailboxes / {numbers[-1]:,}", 1.2, _compared(samples, CLIENT, number, numbers[-1]))
+        for number in numbers[:-1]
+    ]
+    return [Measure("Looks at many mailboxes at once", rows, goals, BARE)]
+
+
+def _row(number: int, samples: dict[str, list[Sample]]) -> Row:
+    mine, bare = ([sample.cpu_each for sample in samples[f"{name}, {number:,}"]] for name in (CLIENT, BARE))
+    figures = {"CPU µs/look": median(mine) * 1e6, "bare aiohttp": median(bare) * 1e6}
+    return Row(f"{number:,} mailboxes", figures, ratio(mine, bare))
+
+
+def _compared(samples: dict[str, list[Sample]], name: str, number: int, other: int):
+    return ratio(
+        (sample.cpu_each for sample in samples[f"{name}, {number:,}"]),
+        (sample.cpu_each for sample in samples[f"{name}, {other:,}"]),
+    )

@@ -1,0 +1,72 @@
+"""What it takes until a program that has just started can receive mail."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from functools import partial
+from typing import Final
+
+from benchmarks._harness import Goal, Measure, Row, Sample, Spread, interleaved, ratio, spread
+
+__all__ = ["measures"]
+
+ROUNDS: Final = 21
+BASELINE: Final = "import aiohttp"
+
+PROGRAMS: Final = {
+    BASELINE: "import aiohttp",
+    "import tempmailg": "import tempmailg",
+    "first AsyncClient": "import tempmailg; tempmailg.AsyncClient('key')",
+    "first Client": "import tempmailg; tempmailg.Client('key')",
+    "import httpx, pydantic": "import httpx, pydantic; pydantic.BaseModel",
+    "import requests": "import requests",
+}
+
+_PROGRAM: Final = """
+import time
+begun = time.perf_counter(), time.process_time()
+{program}
+wall, cpu = time.perf_counter() - begun[0], time.process_time() - begun[1]
+import json, sys
+print(json.dumps({{"wall": wall, "cpu": cpu, "loads_aiohttp": "aiohttp" in sys.modules}}))
+"""
+
+
+def measures(*, short: bool) -> list[Measure]:
+    """Measure imports and first clients, each in an interpreter of its own."""
+    contestants = {name: partial(_started, program) for name, program in PROGRAMS.items()}
+    for run in contestants.values():
+        run()  # writes the bytecode and warms the disk's cache
+    samples = interleaved(contestants, 1 if short else ROUNDS)
+    rows = [
+        Row(
+            name,
+            {
+                "CPU ms": spread(sample.cpu * 1e3 for sample in taken).median,
+                "clock ms": spread(sample.wall * 1e3 for sample in taken).median,
+            },
+            _ratio(samples, name),
+        )
+        for name, taken in samples.items()
+    ]
+    goals = [
+        Goal(f"CPU, import tempmailg / {BASELINE}", 0.5, _ratio(samples, "import tempmailg")),
+        Goal("import tempmailg, ms", 60, spread(sample.wall * 1e3 for sample in samples["import tempmailg"])),
+        Goal(f"CPU, first AsyncClient / {BASELINE}", 1.15, _ratio(samples, "first AsyncClient")),
+    ]
+    return [Measure("Starting up", rows, goals, BASELINE)]
+
+
+def _started(program: str) -> Sample:
+    """Run a program in a new interpreter."""
+    command = [sys.executable, "-c", _PROGRAM.format(program=program)]
+    taken = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    if taken["loads_aiohttp"] and program == "import tempmailg":
+        raise RuntimeError("import tempmailg loads aiohttp")
+    return Sample(1, taken["wall"], taken["cpu"])
+
+
+def _ratio(samples: dict[str, list[Sample]], name: str) -> Spread:
+    return ratio((sample.cpu for sample in samples[name]), (sample.cpu for sample in samples[BASELINE]))
