@@ -6,34 +6,43 @@ import argparse
 import importlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks._harness import as_json, show
+from benchmarks._publish import plot, with_table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmarks._harness import Measure
 
-__all__ = ["main"]
+__all__ = ["SUBJECTS", "main"]
 
-SUBJECTS: Final = ("listing", "scaling", "startup", "memory", "waiting", "download", "extraction", "sandbox")
+HERE: Final = Path(__file__).parent
+
+SUBJECTS: Final = tuple(sorted(path.stem for path in HERE.glob("[!_]*.py")))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the benchmarks that the arguments name, or all."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="How fast the client is.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"what to measure: {', '.join(SUBJECTS)}; by default all")
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"what to measure: {', '.join(SUBJECTS)}; by default all"
+    )
     parser.add_argument("--short", action="store_true", help="only check that they work: the numbers mean nothing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to a file")
+    parser.add_argument("--publish", action="store_true", help="write results.json, results.svg and the README's table")
     options = parser.parse_args(argv)
     if unknown := set(options.names) - set(SUBJECTS):
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
     found: list[Measure] = []
     for name in options.names or SUBJECTS:
         found += _run(name, short=options.short)
+    results = as_json(found)
     if options.json:
-        options.json.write_text(json.dumps(as_json(found), indent=1, ensure_ascii=False) + "\n")
+        _write(options.json, results)
+    if options.publish:
+        _publish(results)
 
 
 def _run(name: str, *, short: bool) -> list[Measure]:
@@ -45,6 +54,17 @@ def _run(name: str, *, short: bool) -> list[Measure]:
     for measure in measures:
         show(measure)
     return measures
+
+
+def _publish(results: dict[str, Any]) -> None:
+    readme = HERE.parent / "README.md"
+    readme.write_text(with_table(readme.read_text(encoding="utf-8"), results), encoding="utf-8")
+    (HERE / "results.svg").write_text(plot(results), encoding="utf-8")
+    _write(HERE / "results.json", results)
+
+
+def _write(path: Path, results: dict[str, Any]) -> None:
+    path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

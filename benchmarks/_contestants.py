@@ -9,7 +9,7 @@ say "json" only, which stop at dictionaries. The parent process checks that all 
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import AbstractAsyncContextManager, AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,8 +20,8 @@ __all__ = ["ASYNC", "BLOCKING", "CONTESTANTS", "Contestant"]
 KEY: Final = "benchmark-key"
 HEADERS: Final = {"Authorization": f"Bearer {KEY}", "Accept": "application/json"}
 
-AsyncLook = Callable[[str], Awaitable[Any]]
-Look = Callable[[str], Any]
+AsyncLook = Callable[[str], Awaitable[object]]
+Look = Callable[[str], object]
 
 
 @dataclass(frozen=True)
@@ -48,9 +48,9 @@ class Contestant:
 # ---------------------------------------------------------------------------------------------------- by hand
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Attachment:
-    """What one would write by hand."""
+    """What one would write by hand, as `Message` is."""
 
     name: str
     extension: str
@@ -63,9 +63,9 @@ class Attachment:
         return cls(name=raw["name"], extension=raw["extension"], size=raw["size"], url=raw["url"])
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Message:
-    """What one would write by hand: no checks, no tolerance."""
+    """What one would write by hand: a value as ours, frozen and slotted, but without checks or tolerance."""
 
     id: str
     subject: str
@@ -76,7 +76,7 @@ class Message:
     is_seen: bool
     is_html: bool
     content: str
-    attachments: list[Attachment]
+    attachments: tuple[Attachment, ...]
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> Message:
@@ -91,7 +91,7 @@ class Message:
             is_seen=raw["is_seen"],
             is_html=raw["html"],
             content=raw["content"],
-            attachments=[Attachment.from_json(attachment) for attachment in raw["attachments"]],
+            attachments=tuple([Attachment.from_json(attachment) for attachment in raw["attachments"]]),
         )
 
 
@@ -144,7 +144,7 @@ def pydantic_reader() -> Callable[[bytes], list[Any]]:
 
 
 @asynccontextmanager
-async def tempmailg_async(base_url: str) -> AsyncIterator[AsyncLook]:
+async def tempmailg_async(base_url: str) -> AsyncGenerator[AsyncLook]:
     """Use this client."""
     import tempmailg
 
@@ -153,27 +153,27 @@ async def tempmailg_async(base_url: str) -> AsyncIterator[AsyncLook]:
 
 
 @asynccontextmanager
-async def floor(base_url: str) -> AsyncIterator[AsyncLook]:
+async def floor(base_url: str) -> AsyncGenerator[AsyncLook]:
     """Speak just enough HTTP, and decode the JSON."""
     from benchmarks._floor import FloorClient
 
     async with FloorClient(base_url, KEY) as client:
 
-        async def look(mailbox: str) -> Any:
+        async def look(mailbox: str) -> object:
             return json.loads(await client.get_messages(mailbox))["messages"]
 
         yield look
 
 
 @asynccontextmanager
-async def aiohttp_json(base_url: str) -> AsyncIterator[AsyncLook]:
+async def aiohttp_json(base_url: str) -> AsyncGenerator[AsyncLook]:
     """Use aiohttp as its documentation does."""
     import aiohttp
 
     url = f"{base_url}/messages"
     async with aiohttp.ClientSession(headers=HEADERS) as session:
 
-        async def look(mailbox: str) -> Any:
+        async def look(mailbox: str) -> object:
             async with session.get(url, params={"email": mailbox}) as response:
                 answer = await response.json()
                 return answer["messages"]
@@ -182,14 +182,14 @@ async def aiohttp_json(base_url: str) -> AsyncIterator[AsyncLook]:
 
 
 @asynccontextmanager
-async def aiohttp_dataclasses(base_url: str) -> AsyncIterator[AsyncLook]:
+async def aiohttp_dataclasses(base_url: str) -> AsyncGenerator[AsyncLook]:
     """Use aiohttp as its documentation does, and read the messages by hand."""
     import aiohttp
 
     url = f"{base_url}/messages"
     async with aiohttp.ClientSession(headers=HEADERS) as session:
 
-        async def look(mailbox: str) -> Any:
+        async def look(mailbox: str) -> object:
             async with session.get(url, params={"email": mailbox}) as response:
                 return by_hand(await response.json())
 
@@ -197,14 +197,14 @@ async def aiohttp_dataclasses(base_url: str) -> AsyncIterator[AsyncLook]:
 
 
 @asynccontextmanager
-async def httpx_async(base_url: str) -> AsyncIterator[AsyncLook]:
+async def httpx_async(base_url: str) -> AsyncGenerator[AsyncLook]:
     """Use httpx and pydantic."""
     import httpx
 
     read = pydantic_reader()
     async with httpx.AsyncClient(base_url=base_url, headers=HEADERS) as client:
 
-        async def look(mailbox: str) -> Any:
+        async def look(mailbox: str) -> object:
             response = await client.get("/messages", params={"email": mailbox})
             return read(response.content)
 
@@ -212,15 +212,15 @@ async def httpx_async(base_url: str) -> AsyncIterator[AsyncLook]:
 
 
 @asynccontextmanager
-async def niquests_async(base_url: str) -> AsyncIterator[AsyncLook]:
+async def niquests_async(base_url: str) -> AsyncGenerator[AsyncLook]:
     """Use niquests and read the messages by hand."""
     import niquests
 
     url = f"{base_url}/messages"
     async with niquests.AsyncSession() as session:
-        session.headers.update(HEADERS)
+        session.headers.update(HEADERS.items())
 
-        async def look(mailbox: str) -> Any:
+        async def look(mailbox: str) -> object:
             response = await session.get(url, params={"email": mailbox})
             return by_hand(response.json())
 
@@ -231,7 +231,7 @@ async def niquests_async(base_url: str) -> AsyncIterator[AsyncLook]:
 
 
 @contextmanager
-def tempmailg_blocking(base_url: str) -> Iterator[Look]:
+def tempmailg_blocking(base_url: str) -> Generator[Look]:
     """Use this client's blocking twin."""
     import tempmailg
 
@@ -240,7 +240,7 @@ def tempmailg_blocking(base_url: str) -> Iterator[Look]:
 
 
 @contextmanager
-def httpx_blocking(base_url: str) -> Iterator[Look]:
+def httpx_blocking(base_url: str) -> Generator[Look]:
     """Use httpx and pydantic."""
     import httpx
 
@@ -250,29 +250,29 @@ def httpx_blocking(base_url: str) -> Iterator[Look]:
 
 
 @contextmanager
-def requests_blocking(base_url: str) -> Iterator[Look]:
+def requests_blocking(base_url: str) -> Generator[Look]:
     """Use requests and read the messages by hand."""
     import requests
 
     url = f"{base_url}/messages"
     with requests.Session() as session:
-        session.headers.update(HEADERS)
+        session.headers.update(HEADERS.items())
         yield lambda mailbox: by_hand(session.get(url, params={"email": mailbox}, timeout=30).json())
 
 
 @contextmanager
-def niquests_blocking(base_url: str) -> Iterator[Look]:
+def niquests_blocking(base_url: str) -> Generator[Look]:
     """Use niquests and read the messages by hand."""
     import niquests
 
     url = f"{base_url}/messages"
     with niquests.Session() as session:
-        session.headers.update(HEADERS)
+        session.headers.update(HEADERS.items())
         yield lambda mailbox: by_hand(session.get(url, params={"email": mailbox}, timeout=30).json())
 
 
 @contextmanager
-def urllib3_blocking(base_url: str) -> Iterator[Look]:
+def urllib3_blocking(base_url: str) -> Generator[Look]:
     """Use urllib3 and read the messages by hand."""
     import urllib3
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from types import TracebackType
 from typing import Final, Self, cast
 from urllib.parse import quote, urlsplit
 
@@ -61,7 +60,7 @@ class FloorClient:
 
     def __init__(self, base_url: str, key: str) -> None:
         parts = urlsplit(base_url)
-        self._address = parts.hostname, parts.port
+        self._host, self._port = parts.hostname or "", parts.port or 80
         self._before = f"GET {parts.path}/messages?email="
         self._after = f" HTTP/1.1\r\nHost: {parts.netloc}\r\nAuthorization: Bearer {key}\r\n\r\n"
         self._idle: deque[_Connection] = deque()
@@ -76,15 +75,13 @@ class FloorClient:
             self._idle.append(connection)
 
     async def _connect(self) -> _Connection:
-        _, connection = await asyncio.get_running_loop().create_connection(_Connection, *self._address)
+        _, connection = await asyncio.get_running_loop().create_connection(_Connection, self._host, self._port)
         self._open.append(connection)
         return connection
 
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *exc_info: object) -> None:
         for connection in self._open:
             connection.transport.close()

@@ -7,7 +7,6 @@ same round. The table shows the median of these ratios and, as their spread, the
 
 from __future__ import annotations
 
-import json
 import platform
 import statistics
 from dataclasses import asdict, dataclass, field
@@ -15,10 +14,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import tempmailg
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-__all__ = ["Goal", "Measure", "Spread", "Row", "Sample", "as_json", "interleaved", "ratio", "show", "spread"]
+__all__ = ["Goal", "Measure", "Row", "Sample", "Spread", "as_json", "interleaved", "ratio", "show", "spread"]
 
 T = TypeVar("T")
 
@@ -57,7 +58,7 @@ class Spread:
     high: float
 
     def __str__(self) -> str:
-        return f"{_figure(self.median)} ({_figure(self.low)}–{_figure(self.high)})"
+        return f"{_figure(self.median)} ({_figure(self.low)} to {_figure(self.high)})"
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,7 @@ def spread(values: Iterable[float]) -> Spread:
 def show(measure: Measure) -> None:
     """Print a measure as a table, its goals below."""
     columns = list(measure.rows[0].figures)
-    head = ["", *columns, *([f"× {measure.baseline}"] if measure.baseline else [])]
+    head = ["", *columns, *([f"x {measure.baseline}"] if measure.baseline else [])]
     lines = [head, *([row.name, *_cells(row)] for row in measure.rows)]
     widths = [max(len(line[column]) for line in lines if column < len(line)) for column in range(len(head))]
     print(f"\n{measure.title}")
@@ -187,11 +188,12 @@ def as_json(measures: Sequence[Measure]) -> dict[str, Any]:
 
 def machine() -> dict[str, str]:
     """Return what ran the benchmark: processor, system, Python, and the packages that matter."""
-    packages = ("tempmailg", "aiohttp", "attrs", "cattrs", "anyio", "orjson", "uvloop", "httpx", "pydantic", "requests")
+    packages = ("aiohttp", "attrs", "cattrs", "anyio", "orjson", "uvloop", "httpx", "pydantic", "requests", "urllib3")
     return {
         "processor": _processor(),
         "system": platform.platform(terse=True),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "tempmailg": tempmailg.__version__,
     } | {package: _version(package) for package in packages}
 
 

@@ -10,9 +10,9 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from benchmarks._contestants import CONTESTANTS
 from benchmarks._harness import Sample
@@ -42,7 +42,7 @@ class Worker:
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
-        self.fields: Any = self._receive()
+        self.fields = self._receive()["fields"]
 
     def run(self, calls: int) -> Sample:
         """Let it make that many calls."""
@@ -50,12 +50,13 @@ class Worker:
         print(calls, file=self._process.stdin, flush=True)
         return Sample(**self._receive())
 
-    def _receive(self) -> Any:
+    def _receive(self) -> dict[str, Any]:
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError(f"a contestant ended early: {' '.join(map(str, self._process.args))}")  # type: ignore[arg-type]
-        return json.loads(line)
+        told: dict[str, Any] = json.loads(line)
+        return told
 
     def __enter__(self) -> Self:
         return self
@@ -85,21 +86,24 @@ def _search_path(contestant: Contestant) -> list[str]:
 # ---------------------------------------------------------------------------------------------------- in the process
 
 
-def fields_of(value: Any) -> Any:
+def fields_of(messages: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - each contestant has its own classes
     """Return typed messages as plain data, so that those of all contestants can be compared."""
-    if isinstance(value, (list, tuple)):
-        return [fields_of(item) for item in cast("list[Any]", value)]
-    if is_dataclass(value) and not isinstance(value, type):
-        plain = asdict(value)
-    elif hasattr(value, "model_dump"):
-        plain = value.model_dump()
-    else:
+    several = [_plain(message) for message in messages]
+    for message in several:
+        for attachment in message["attachments"]:
+            attachment.pop("message_id", None)  # only this library tells it
+    return several
+
+
+def _plain(message: Any) -> dict[str, Any]:  # noqa: ANN401 - each contestant has its own classes
+    if hasattr(message, "model_dump"):  # pydantic's
+        plain: dict[str, Any] = message.model_dump()
+        return plain
+    if hasattr(message, "__attrs_attrs__"):
         import attrs
 
-        plain = attrs.asdict(value)
-    for attachment in plain["attachments"]:
-        attachment.pop("message_id", None)  # only this library tells it
-    return plain
+        return attrs.asdict(message)
+    return asdict(message)
 
 
 def main() -> None:
@@ -117,11 +121,13 @@ def main() -> None:
 async def _serve_async(contestant: Contestant, base_url: str, concurrency: int) -> None:
     assert contestant.asynchronous
     async with contestant.asynchronous(base_url) as look:
-        _tell(fields_of(await look(MAILBOX)) if contestant.typed else None)
+        _tell({"fields": fields_of(await look(MAILBOX)) if contestant.typed else None})
         for line in sys.stdin:  # blocks the loop, and is meant to: nothing may run between two rounds
             calls = int(line)
             begun = time.perf_counter(), time.process_time()
-            await asyncio.gather(*(_look_often(look, f"box{task}@example.com", calls // concurrency) for task in range(concurrency)))
+            await asyncio.gather(
+                *(_look_often(look, f"box{task}@example.com", calls // concurrency) for task in range(concurrency))
+            )
             _tell_sample(calls // concurrency * concurrency, begun)
 
 
@@ -133,7 +139,7 @@ async def _look_often(look: AsyncLook, mailbox: str, times: int) -> None:
 def _serve_blocking(contestant: Contestant, base_url: str) -> None:
     assert contestant.blocking
     with contestant.blocking(base_url) as look:
-        _tell(fields_of(look(MAILBOX)) if contestant.typed else None)
+        _tell({"fields": fields_of(look(MAILBOX)) if contestant.typed else None})
         for line in sys.stdin:
             calls = int(line)
             begun = time.perf_counter(), time.process_time()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
+from functools import partial
+from statistics import median
 from typing import TYPE_CHECKING, Final
 
 from benchmarks._contestants import ASYNC, BLOCKING
@@ -13,9 +15,9 @@ from benchmarks._server import running_server
 from benchmarks._worker import Worker, why_not
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    from benchmarks._harness import Spread, Sample
+    from benchmarks._harness import Sample, Spread
 
 __all__ = ["measures"]
 
@@ -41,12 +43,12 @@ def measures(*, short: bool) -> list[Measure]:
 def _one_message(origin: str, rounds: int) -> Measure:
     samples, notes = _samples(origin, ASYNC, messages=1, concurrency=CONCURRENCY, rounds=rounds)
     goals = [
-        Goal(f"CPU, tempmailg / {BARE}", 1.15, _cpu(samples, "tempmailg", BARE)),
-        Goal(f"CPU, tempmailg / {BARE} (must)", 1.25, _cpu(samples, "tempmailg", BARE)),
+        Goal(f"CPU of 1 message, tempmailg / {BARE}", 1.15, _cpu(samples, "tempmailg", BARE)),
+        Goal("the same, at the very most", 1.25, _cpu(samples, "tempmailg", BARE)),
     ]
     if "httpx + pydantic" in samples:
         speed = _speed(samples, "tempmailg", "httpx + pydantic")
-        goals.append(Goal("calls per second, tempmailg / httpx + pydantic", 8, speed, at_most=False))
+        goals.append(Goal("calls per second, 1 message, tempmailg / httpx + pydantic", 8, speed, at_most=False))
     title = f"list_messages, 1 message of 2 KB, {CONCURRENCY} calls at once"
     return Measure(title, _rows(samples, BARE), goals, BARE, notes)
 
@@ -54,10 +56,12 @@ def _one_message(origin: str, rounds: int) -> Measure:
 def _fifty_messages(origin: str, rounds: int) -> Measure:
     samples, notes = _samples(origin, ASYNC, messages=50, concurrency=CONCURRENCY, rounds=rounds)
     goals = [
-        Goal(f"CPU, tempmailg / {BY_HAND}", 1.0, _cpu(samples, "tempmailg", BY_HAND)),
+        Goal(f"CPU of 50 messages, tempmailg / {BY_HAND}", 1.0, _cpu(samples, "tempmailg", BY_HAND)),
     ]
     if "tempmailg[fast]" in samples:
-        goals.append(Goal(f"CPU, tempmailg[fast] / {BY_HAND}", 0.9, _cpu(samples, "tempmailg[fast]", BY_HAND)))
+        goals.append(
+            Goal(f"CPU of 50 messages, tempmailg[fast] / {BY_HAND}", 0.9, _cpu(samples, "tempmailg[fast]", BY_HAND))
+        )
     title = f"list_messages, 50 messages of 2 KB, {CONCURRENCY} calls at once"
     return Measure(title, _rows(samples, BY_HAND), goals, BY_HAND, notes)
 
@@ -66,7 +70,7 @@ def _blocking(origin: str, rounds: int) -> Measure:
     samples, notes = _samples(origin, BLOCKING, messages=1, concurrency=0, rounds=rounds)
     limits = {"requests + dataclasses": 2.0, "urllib3 + dataclasses": 1.0}
     goals = [
-        Goal(f"calls per second, {mine} / {other}", limit, _speed(samples, mine, other), at_most=False)
+        Goal(f"calls per second, blocking, {mine} / {other}", limit, _speed(samples, mine, other), at_most=False)
         for other, limit in limits.items()
         for mine in ("tempmailg", "tempmailg[fast]")
         if {mine, other} <= samples.keys()
@@ -93,13 +97,12 @@ def _samples(
     return samples, [f"{name} did not take part: {reason}" for name, reason in absent.items()]
 
 
-def _round_of(worker: Worker, concurrency: int, seconds: float):
+def _round_of(worker: Worker, concurrency: int, seconds: float) -> Callable[[], Sample]:
     """Return a function that lets a contestant make as many calls as take about so many seconds."""
     smallest = max(concurrency, 8)
-    warm = worker.run(smallest)  # opens the connections
-    warm = worker.run(smallest)
-    calls = max(smallest, int(seconds / warm.wall_each) // smallest * smallest)
-    return lambda: worker.run(calls)
+    worker.run(smallest)  # opens the connections
+    several = int(seconds / worker.run(smallest).wall_each) // smallest * smallest
+    return partial(worker.run, max(smallest, several))
 
 
 def _check_that_all_read_the_same(workers: Mapping[str, Worker]) -> None:
@@ -109,8 +112,6 @@ def _check_that_all_read_the_same(workers: Mapping[str, Worker]) -> None:
 
 
 def _rows(samples: Mapping[str, Sequence[Sample]], baseline: str) -> list[Row]:
-    from statistics import median
-
     return [
         Row(
             name,

@@ -9,15 +9,12 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from benchmarks._contestants import CONTESTANTS
 from benchmarks._harness import Goal, Measure, Row, interleaved, ratio, spread
 from benchmarks._mail import MAILBOX, PREFIXES
 from benchmarks._server import running_server
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 __all__ = ["measures"]
 
@@ -41,9 +38,7 @@ def _at_rest(base_url: str, rounds: int) -> Measure:
     def series(name: str) -> list[float]:
         return [sample["end"] / MEBIBYTE for sample in samples[name]]
 
-    rows = [
-        Row(name, {"MiB": spread(series(name)).median}, ratio(series(name), series(BASELINE))) for name in names
-    ]
+    rows = [Row(name, {"MiB": spread(series(name)).median}, ratio(series(name), series(BASELINE))) for name in names]
     goal = Goal(f"resident memory, tempmailg / {BASELINE}", 1.1, ratio(series("tempmailg"), series(BASELINE)))
     return Measure("Resident memory of a process whose client made one call", rows, [goal], BASELINE)
 
@@ -60,9 +55,10 @@ def _flat(origin: str, *, short: bool) -> Measure:
     return Measure(f"Resident memory over {messages:,} decoded messages", [row], [goal])
 
 
-def _process(name: str, base_url: str, *, calls: int) -> Mapping[str, Any]:
+def _process(name: str, base_url: str, *, calls: int) -> dict[str, int]:
     command = [sys.executable, "-m", "benchmarks.memory", name, base_url, str(calls)]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    told: dict[str, int] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return told
 
 
 # ---------------------------------------------------------------------------------------------------- in the process

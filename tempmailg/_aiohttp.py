@@ -82,6 +82,11 @@ class AiohttpTransport:
     def __del__(self) -> None:
         self._let_go()
 
+    def let_go_at_exit(self) -> None:
+        """Let go while all modules still work; a loop that still runs is the blocking client's, which sees to it."""
+        if self._loop is not None and self._loop.is_closed():
+            self._let_go()
+
     def _let_go(self) -> None:
         """Warn if nobody closed this, and leave nothing open; no more than that, since it may happen in any thread."""
         session = self._own_session()
@@ -244,10 +249,8 @@ _in_use: WeakSet[AiohttpTransport] = WeakSet()
 
 @atexit.register
 def _let_go_at_exit() -> None:
-    # Here, while all modules still work. A loop that still runs belongs to the blocking client, which does this itself.
     for transport in tuple(_in_use):
-        if transport._loop is not None and transport._loop.is_closed():  # noqa: SLF001 - the same room
-            transport._let_go()  # noqa: SLF001 - the same room
+        transport.let_go_at_exit()
 
 
 class _AiohttpStream:
@@ -343,12 +346,11 @@ async def _read_all(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
             size += len(chunk)
             if size > max_bytes:
                 break
-        raise err.APIResponseError(
-            f"the answer cannot be used: it is larger than {max_bytes} bytes", status=answer.status
-        )
     except BaseException:  # a cancellation, too: a connection with half an answer in it must not be used again
         answer.close()
         raise
+    answer.close()
+    raise err.APIResponseError(f"the answer cannot be used: it is larger than {max_bytes} bytes", status=answer.status)
 
 
 def environment_proxy(base_url: str) -> str | None:

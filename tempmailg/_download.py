@@ -210,13 +210,16 @@ def _content_range(stream: ResponseStream) -> tuple[int, int, int]:
 # --------------------------------------------------------------------------------------------------- the part file
 
 WRITE_SIZE: Final = 1024 * 1024
-"""Bytes a write: below 256 KB the way into the thread costs more than the writing, above 2 MB the caches miss."""
+"""The fewest bytes a write: below 256 KB the way into the thread costs more than the writing."""
+
+BUFFER_SIZE: Final = 3 * WRITE_SIZE
+"""The most bytes that wait for the thread: a machine with much to do lets it run more rarely, then for more."""
 
 
 class PartFile:
     """A file in the making: nobody else's to read, and gone when its block ends.
 
-    While a thread writes one buffer, the network fills the next.
+    While a thread writes one buffer, the network fills the next: the longer the one takes, the more goes into the other.
 
     Args:
         folder: That of the final name, so that naming the file copies nothing.
@@ -248,11 +251,12 @@ class PartFile:
                 self.path.unlink()
 
     async def append(self, chunk: bytes) -> None:
-        """Take bytes over; wait only if both buffers are full."""
+        """Take bytes over; wait for the disk only if it is far behind."""
         self._buffer.append(chunk)
         self._buffered += len(chunk)
         self.size += len(chunk)
-        if self._buffered >= WRITE_SIZE:
+        is_idle = self._writing is None or self._writing.done()
+        if self._buffered >= (WRITE_SIZE if is_idle else BUFFER_SIZE):
             await self._written()
             self._begin(_write)
 
@@ -301,6 +305,7 @@ class PartFile:
 
 def _write(file: FileIO, chunks: list[bytes]) -> None:
     rest = memoryview(b"".join(chunks))
+    chunks.clear()  # they are in memory twice now
     while rest:
         rest = rest[file.write(rest) :]
 

@@ -119,8 +119,7 @@ class SpeedLimit:
 
     def failure(self) -> err.APITimeoutError:
         """Return the error for a body that is too slow."""
-        bytes_wanted = math.ceil(self._enough(self._window))
-        error = err.APITimeoutError(f"the service sent fewer than {bytes_wanted} bytes in {self._window:g} seconds")
+        error = err.APITimeoutError(f"the service sends fewer than {self._minimum:g} bytes a second, or none at all")
         error.sent, error.repeat = True, "safe"
         return error
 
@@ -211,7 +210,16 @@ class QuotaPace:
         reserve: How many requests to leave for other calls.
     """
 
-    __slots__ = ("_filled_at", "_remaining", "_reserve", "_reset_at", "_resets_at", "_tokens", "under_way")
+    __slots__ = (
+        "_filled_at",
+        "_has_asked",
+        "_remaining",
+        "_reserve",
+        "_reset_at",
+        "_resets_at",
+        "_tokens",
+        "under_way",
+    )
 
     def __init__(self, reserve: int) -> None:
         self._reserve = reserve
@@ -220,6 +228,7 @@ class QuotaPace:
         self._reset_at: float | None = None  # the same moment on our monotonic clock
         self._tokens = float(BURST)
         self._filled_at: float | None = None
+        self._has_asked = False  # an answer came, whether or not it told the quota
         self.under_way = 0
 
     def note(self, quota: Quota, until_reset: float | None, now: float) -> None:
@@ -237,7 +246,8 @@ class QuotaPace:
         if before is None or is_new or quota.remaining < before or quota.remaining > before + OUT_OF_ORDER:
             self._remaining = quota.remaining
         self._resets_at = quota.resets_at
-        self._reset_at = None if until_reset is None else now + until_reset
+        self._reset_at = now + until_reset if until_reset is not None and until_reset > 0 else None
+        self._has_asked = True
 
     def begin(self) -> None:
         """Count a look that begins."""
@@ -250,6 +260,7 @@ class QuotaPace:
             counted: Whether it cost a request of the quota. Where answers tell the quota, that shows by itself.
         """
         self.under_way -= 1
+        self._has_asked |= counted
         if counted and self._remaining is None:
             self._pay(1)
 
@@ -258,8 +269,12 @@ class QuotaPace:
         return self._left(now) <= 0
 
     def has_room(self, now: float) -> bool:
-        """Say whether one more look may be under way, so that many of them do not overstep the quota together."""
-        return self.under_way < max(1.0, self._left(now) / CROWD)
+        """Say whether one more look may be under way, so that many of them do not overstep the quota together.
+
+        The first look goes alone, also after a reset: before its answer nobody knows how little may be left.
+        """
+        is_known = self._has_asked and not self._is_reset(now)
+        return self.under_way < (max(1.0, self._left(now) / CROWD) if is_known else 1.0)
 
     def delay(self, now: float) -> float:
         """Return the seconds until the bucket holds a look for a watch; 0 if it does, or if it never will."""
@@ -269,9 +284,13 @@ class QuotaPace:
 
     def _left(self, now: float) -> float:
         """Return how many requests are left above the reserve, as far as is known."""
-        if self._remaining is None or (self._reset_at is not None and now >= self._reset_at):
+        if self._remaining is None or self._is_reset(now):
             return math.inf
         return self._remaining - self._reserve
+
+    def _is_reset(self, now: float) -> bool:
+        """Say whether the quota started again since an answer last told it."""
+        return self._reset_at is not None and now >= self._reset_at
 
     def _rate(self, now: float) -> float:
         left = self._left(now)

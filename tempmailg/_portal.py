@@ -76,7 +76,9 @@ class Lease:
         """This process's portal."""
         portal = self._portal
         if portal is None or portal.pid != os.getpid():
-            portal = self._portal = _process.lend(self)
+            with _process.lock:  # else a close() in between would miss the lease
+                self.check_open()
+                portal = self._portal = _process.lend(self.close_client)
         return portal
 
     def check_caller(self) -> None:
@@ -120,28 +122,27 @@ class Lease:
 
 
 class Portal:
-    """An event loop in a daemon thread.
+    """An event loop in a daemon thread; it takes calls as soon as it is made.
 
     Attributes:
         pid: The process that it works in: a fork copies the object, but not the thread.
         leases: How to close each client that has a lease.
+        forgotten: Those of them that nobody can close any more.
     """
 
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.leases: set[CloseClient] = set()
-        # A forked child must not collect what is open: it would take the parent's sockets out of the epoll that both
-        # share. So the portal holds what is open, and the thread's frames, which the child never unwinds, the portal.
+        self.forgotten: set[CloseClient] = set()
+        self._closing: set[asyncio.Task[None]] = set()
+        # What is open must not be collected in a forked child, since its sockets are the parent's. So the portal holds
+        # it, and the frames of its thread, which end for ever in the child without being unwound, hold the portal.
         self._entered: set[AbstractAsyncContextManager[Any]] = set()
-        self._forgotten: set[asyncio.Task[None]] = set()
         self._started: Future[None] = Future()
         self._stopped = False
         self._thread = threading.Thread(target=self._serve, name="tempmailg", daemon=True)
         self._thread.start()
-
-    def wait_until_started(self) -> None:
-        """Return when calls can be made; raise what kept the loop from running."""
-        self._started.result()
+        self._started.result()  # raises what keeps the loop from running
 
     def check_caller(self) -> None:
         """Raise where waiting for the portal would never end."""
@@ -205,9 +206,10 @@ class Portal:
 
         def begin() -> None:
             task = self.loop.create_task(self._end_forgotten(close_client))
-            self._forgotten.add(task)
-            task.add_done_callback(self._forgotten.discard)
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
 
+        self.forgotten.add(close_client)
         with suppress(RuntimeError):  # the loop is closed, and everything with it
             self.loop.call_soon_threadsafe(begin)
 
@@ -232,9 +234,7 @@ class Portal:
         _process.uses_libuv |= uvloop
         try:
             anyio.run(self._main, backend_options={"use_uvloop": uvloop})
-        except BaseException as error:
-            if self._started.done():
-                raise
+        except BaseException as error:  # noqa: BLE001 - raised in the thread that waits for the start
             self._started.set_exception(error)
 
     async def _main(self) -> None:
@@ -362,29 +362,22 @@ class _Process:
         if self._portal is not None:
             self._portal.check_caller()
 
-    def lend(self, lease: Lease) -> Portal:
-        """Enter a lease with the portal, and start one if need be."""
-        with self.lock:
-            lease.check_open()
-            if self._exiting:
-                raise err.ClientClosedError("the interpreter is exiting: no call can be made any more")
-            portal = self._portal = self._portal or Portal()
-            portal.leases.add(lease.close_client)
-        try:
-            portal.wait_until_started()
-        except Exception:
-            self.retire(portal, lease.close_client)  # the next call may have more luck
-            raise
+    def lend(self, close_client: CloseClient) -> Portal:
+        """Enter a lease with the portal, which is started if need be; the lock must be held."""
+        if self._exiting:
+            raise err.ClientClosedError("the interpreter is exiting: no call can be made any more")
+        portal = self._portal = self._portal or Portal()
+        portal.leases.add(close_client)
         return portal
 
     def retire(self, portal: Portal, close_client: CloseClient) -> bool:
         """Strike a lease out; return whether it was the portal's last, and nobody can get a new one."""
         with self.lock:
             portal.leases.discard(close_client)
+            portal.forgotten.discard(close_client)
             if portal.leases:
                 return False
-            if self._portal is portal:
-                self._portal = None
+            self._portal = None
             return True
 
     def forked(self) -> None:
@@ -402,7 +395,7 @@ class _Process:
             # At the very end libuv waits for the threads that it had before the fork, and crashes, unless it has new.
             anyio.run(_use_libuv_threads, backend_options={"use_uvloop": True})
         if portal is not None:
-            open_clients = len(portal.leases)
+            open_clients = len(portal.leases - portal.forgotten)
             portal.end()
             if open_clients:
                 warnings.warn(_unclosed(open_clients), ResourceWarning, stacklevel=1)
@@ -422,5 +415,5 @@ async def _use_libuv_threads() -> None:
 
 _process = _Process()
 atexit.register(_process.exit)
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork
     os.register_at_fork(after_in_child=_process.forked)

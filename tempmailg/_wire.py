@@ -49,7 +49,8 @@ _SHOWN: Final = 2_000  # characters of an answer kept in an error
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]+")
 _TOKEN = re.compile(r'("email_token"\s*:\s*)(?:"(?:[^"\\]|\\.)*+"?|[^\s,}]+)')  # the mailbox's secret, as JSON
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
-_INT64: Final = 2**63
+_LEAST_INTEGER: Final = -(2**63)
+_GREATEST_INTEGER: Final = 2**63 - 1
 
 
 # ------------------------------------------------------------------------------------------------- requests
@@ -406,7 +407,7 @@ def _boolean(value: Any, _type: Any) -> bool:  # noqa: ANN401 - cattrs' signatur
 def _integer(value: Any, _type: Any) -> int:  # noqa: ANN401 - cattrs' signature of a hook
     if isinstance(value, str) and _INTEGER.fullmatch(value):
         value = int(value)
-    if isinstance(value, int) and not isinstance(value, bool) and -_INT64 <= value < _INT64:
+    if type(value) is int and _LEAST_INTEGER <= value <= _GREATEST_INTEGER:  # the type itself: True is no number
         return value
     raise _MismatchError(_expected("a whole number", value))
 

@@ -568,6 +568,33 @@ def test_a_clean_up_without_end_holds_nobody_up(monkeypatch: pytest.MonkeyPatch)
         client._lease.run(end)
 
 
+def test_ctrl_c_before_the_beginning_waits_for_nothing(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A call that is interrupted before its coroutine was handed over has nothing to clean up."""
+    post = _portal._Call[Any]._post
+
+    def interrupt(self: _portal._Call[Any], _callback: object) -> None:
+        monkeypatch.setattr(_portal._Call, "_post", post)
+        assert not self.succeeded
+        raise KeyboardInterrupt
+
+    client.list_domains()
+    monkeypatch.setattr(_portal, "CLEAN_UP", 3600.0)
+    monkeypatch.setattr(_portal._Call, "_post", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        client.list_domains()
+
+
+def test_a_long_call_outlasts_every_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A waiting thread that finds the portal alive goes on waiting."""
+    monkeypatch.setattr(_portal, "_LOOK_UP", 0.001)
+
+    async def take_long(_request: Request) -> None:
+        await asyncio.sleep(0.02)
+
+    with Client("key", transport=Handmade(take_long)) as client:
+        assert client.list_domains().domains == ()
+
+
 def test_a_loop_that_cannot_start_is_tried_anew(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
     """What keeps the loop from starting is raised in the caller; the next call may have more luck."""
 
@@ -586,7 +613,6 @@ def test_a_stopped_portal_refuses_calls(monkeypatch: pytest.MonkeyPatch) -> None
     """Whatever moment of the portal's end a call meets, it raises ClientClosedError and does not wait for ever."""
     monkeypatch.setattr(_portal, "_LOOK_UP", 0.01)
     portal = _portal.Portal()
-    portal.wait_until_started()
     portal._stopped = True
     with pytest.raises(ClientClosedError):  # the stop was ordered
         portal.run(asyncio.sleep, 0)

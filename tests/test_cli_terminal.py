@@ -87,7 +87,7 @@ def test_colours_obey_no_color(shell: Shell) -> None:
 def test_wait_shows_a_spinner_and_prints_the_code(shell: Shell, address: str) -> None:
     """While `wait` waits, a line tells time, looks, quota and expiry; the code stands alone on stdout."""
     with shell.terminal("wait", "--code", piped=True) as terminal:
-        terminal.expect("waiting 0:00 of 1:00 · looks: ")
+        terminal.expect("of 1:00 · looks: ")
         terminal.expect("looks: 2 · quota spent: 2 · expires in 9:")
         terminal.expect(f" · {address}")
         _send(shell, address, "Sign in")
@@ -126,7 +126,7 @@ def test_a_dumb_terminal_gets_no_moving_line(shell: Shell, address: str) -> None
 def test_ctrl_c_ends_a_wait_at_once(shell: Shell, address: str) -> None:
     """Ctrl-C exits 130, takes the moving line away and gives the cursor back."""
     with shell.terminal("wait", address) as terminal:
-        terminal.expect("waiting 0:0")
+        terminal.expect("waiting 0:")
         terminal.press(CTRL_C)
         assert terminal.finish() == 130
         assert terminal.seen.endswith("tempmailg: interrupted\n")
@@ -136,7 +136,7 @@ def test_ctrl_c_ends_a_wait_at_once(shell: Shell, address: str) -> None:
 def test_a_second_ctrl_c_changes_nothing(shell: Shell, address: str) -> None:
     """Whoever presses Ctrl-C three times gets status 130 and no traceback, too."""
     with shell.terminal("wait", address) as terminal:
-        terminal.expect("waiting 0:0")
+        terminal.expect("waiting 0:")
         terminal.press(CTRL_C * 3)
         assert terminal.finish() == 130
         assert "Traceback" not in terminal.seen
@@ -145,7 +145,7 @@ def test_a_second_ctrl_c_changes_nothing(shell: Shell, address: str) -> None:
 def test_sigterm_ends_a_command_in_good_order(shell: Shell, address: str) -> None:
     """What `timeout` or a CI runner sends gives the cursor back, too."""
     with shell.terminal("wait", address) as terminal:
-        terminal.expect("waiting 0:0")
+        terminal.expect("waiting 0:")
         terminal.terminate()
         assert terminal.finish() == 130
         assert terminal.written.count("\x1b[?25l") == terminal.written.count("\x1b[?25h")
@@ -169,7 +169,7 @@ def test_download_shows_a_bar(shell: Shell, address: str) -> None:
     content = os.urandom(400_000)
     message = shell.sandbox.deliver(address, attachments=[(f"{HOSTILE}.bin", content)])
     shell.sandbox.faults.next("attachment", Slow(200_000))
-    with shell.terminal("download", message, piped=True, columns=160) as terminal:
+    with shell.terminal("download", message, piped=True, columns=200) as terminal:
         terminal.expect("/400.0 kB")
         terminal.expect("kB/s 0:0")
         assert terminal.finish() == 0

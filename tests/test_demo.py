@@ -22,7 +22,7 @@ def test_the_demo_succeeds_and_tells_its_steps(shell: Shell) -> None:
     outcome = shell.process("demo")
     assert outcome.status == 0, outcome
     told = outcome.stdout
-    assert told.count("8 of 8 endpoints were used") == told.count("as sent") == told.count("the code is ") == 2
+    assert told.count("8 of 8 endpoints were used") == told.count(", as sent\n") == told.count("the code is ") == 2
     assert "✗" not in told
     assert told.endswith("✓ everything is as it was sent\n")
 

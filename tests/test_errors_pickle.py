@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import pickle
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -83,14 +84,11 @@ def test_a_fresh_error_has_all_of_its_fields(kind: type[err.TempMailError]) -> N
 
 
 def _attributes_of(kind: type) -> list[str]:
-    section = (kind.__doc__ or "").partition("Attributes:")[2]
+    """Return the names that a class's docstring lists as attributes."""
     if not issubclass(kind, err.TempMailError):
         return []
-    return [
-        line.split(":")[0].strip()
-        for line in section.splitlines()
-        if line.startswith("    " * 2) and ":" in line and line[8] != " "
-    ]
+    section = inspect.cleandoc(kind.__doc__ or "").partition("Attributes:")[2]
+    return re.findall(r"^    (\w+): ", section, re.MULTILINE)
 
 
 def test_every_error_is_public_and_has_one_base() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import re
 import socket
 import sys
+import time
 import zlib
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -24,12 +26,13 @@ from support.fault_server import (
     Endless,
     FaultServer,
     Pause,
+    Seen,
     closed_port,
     head,
     reply,
 )
 
-from tempmailg import AsyncClient, Quota, _aiohttp
+from tempmailg import AsyncClient, Attachment, Quota, _aiohttp
 from tempmailg import _errors as err
 
 Run = Callable[[AsyncClient], Awaitable[Any]]
@@ -870,46 +873,129 @@ MEMORY_BOMBS: dict[str, Answer] = {
     "a number of a million digits": [reply(body=b'{"messages": %s}' % (b"9" * 1_000_000))],
 }
 
-# Runs in a process of its own, whose peak is not that of the tests before it.
+# Runs in a process of its own, whose peak is not that of the tests before it. Each bomb comes once as a JSON answer and
+# once as an attachment; the peak can only rise, so the last figure is the largest.
 GROWTH = """
 import asyncio, resource, sys
 import tempmailg
 
-async def main(url):
-    async with tempmailg.AsyncClient("key", base_url=url, timeout=1, max_retries=0) as client:
+async def main(url, bombs):
+    async with tempmailg.AsyncClient("key", base_url=url, timeout=0.5, max_retries=0) as client:
         await client.list_messages("box@example.com")
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        for run in (list_messages, stream_error):
-            try:
-                await run(client)
-            except tempmailg.TempMailError as error:
-                print(type(error).__name__)
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+        for bomb in range(bombs):
+            for read in (get_message, read_attachment):
+                try:
+                    await read(client, str(bomb))
+                except tempmailg.TempMailError:
+                    pass
+                print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
 
-async def list_messages(client):
-    await client.list_messages("box@example.com")
+async def get_message(client, bomb):
+    await client.get_message(bomb)
+    raise SystemExit("this was a good answer")
 
-async def stream_error(client):
-    async with client.stream_attachment(("id", "name"), minimum_speed=1e9, speed_window=0.5) as stream:
+async def read_attachment(client, bomb):
+    async with client.stream_attachment((bomb, "name"), minimum_speed=1e9, speed_window=0.5) as stream:
         async for _ in stream:
             pass
 
-asyncio.run(main(sys.argv[1]))
+asyncio.run(main(sys.argv[1], int(sys.argv[2])))
 """
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kibibytes on Linux only")
-@pytest.mark.parametrize("name", MEMORY_BOMBS)
-async def test_no_answer_makes_the_memory_grow_beyond_bounds(name: str) -> None:
+async def test_no_answer_makes_the_memory_grow_beyond_bounds() -> None:
     """Whatever a server sends, the process that reads it grows by less than 32 MiB."""
-    async with FaultServer([FINE[list_messages]], MEMORY_BOMBS[name]) as server:
+    names = list(MEMORY_BOMBS)
+
+    def route(seen: Seen) -> Answer:
+        bomb = re.match(r"GET /api/messages/(\d+)", seen.line)
+        return MEMORY_BOMBS[names[int(bomb[1])]] if bomb else [FINE[list_messages]]
+
+    async with FaultServer(route=route) as server:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", GROWTH, server.base_url, stdout=asyncio.subprocess.PIPE
+            *(sys.executable, "-c", GROWTH, server.base_url, str(len(names))), stdout=asyncio.subprocess.PIPE
         )
         output, _ = await process.communicate()
-    *_, growth = output.split()
     assert process.returncode == 0
-    assert int(growth) < 32 * 1024, output
+    growth = [int(figure) for figure in output.split()]
+    after = dict(zip([f"{name}, {kind}" for name in names for kind in ("JSON", "attachment")], growth, strict=True))
+    assert {name: size for name, size in after.items() if size >= 32 * 1024} == {}
+
+
+# --------------------------------------------------------------------------------------- addresses from the answers
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "http://127.0.0.1:{evil}/file.txt",
+        "http://user@127.0.0.1:{evil}/file.txt",
+        "//127.0.0.1:{evil}/file.txt",
+        "http://127.0.0.1:{port}/elsewhere/file.txt",
+        "https://127.0.0.1:{port}/api/messages/id/attachments/file.txt",
+        "/elsewhere/file.txt",
+        "../../elsewhere",
+        "\\\\server\\share\\file.txt",
+        "file:///etc/passwd",
+        "",
+    ],
+)
+async def test_the_url_of_an_attachment_is_never_followed(
+    place: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The request for a file is built from the message's id and the file's name, wherever its `url` points."""
+    async with FaultServer([reply(body=b"evil")]) as evil:
+        server = FaultServer([reply(body=b"whole")])
+
+        async def read_it(client: AsyncClient) -> bytes:
+            url = place.format(evil=evil.port, port=server.port)
+            attachment = Attachment(name="file.txt", url=url, message_id="id")
+            async with client.stream_attachment(attachment) as opened:
+                return b"".join([chunk async for chunk in opened])
+
+        outcome = await trial(read_it, server, monkeypatch, tmp_path, requests=1)
+        assert outcome.value == b"whole"
+        assert server.requests[0].line == "GET /api/messages/id/attachments/file.txt HTTP/1.1"
+        assert evil.connections == 0
+
+
+# ------------------------------------------------------------------------------------------------ loops and clocks
+
+
+async def test_a_client_in_another_loop_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In another thread's loop a client refuses clearly, and goes on working in its own."""
+    server = FaultServer([FINE[list_messages]])
+
+    async def elsewhere(client: AsyncClient) -> Any:
+        await list_messages(client)
+        error = await asyncio.to_thread(asyncio.run, raised_by(list_messages(client)))
+        return error, await list_messages(client)
+
+    outcome = await trial(elsewhere, server, monkeypatch, tmp_path, requests=2)
+    error, _ = outcome.value
+    assert type(error) is err.ConfigurationError
+    assert "first used on another event loop" in str(error)
+
+
+@pytest.mark.parametrize("jump", [86_400.0, -86_400.0], ids=["a day ahead", "a day back"])
+async def test_a_jump_of_the_local_clock_moves_no_deadline(
+    jump: float, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Deadlines and waits run on a monotonic clock: setting the wall clock ends no call early and lets none hang."""
+    true_time = time.time
+    server = FaultServer([refusal(502)], [Pause(0.05), FINE[list_messages]], [STALL])
+
+    async def through_a_jump(client: AsyncClient) -> Any:
+        monkeypatch.setattr(time, "time", lambda: true_time() + jump)
+        first = await list_messages(client)
+        return first, await raised_by(list_messages(client))
+
+    outcome = await trial(through_a_jump, server, monkeypatch, tmp_path, requests=3, deadline=0.5, calls=2)
+    first, second = outcome.value
+    assert first
+    assert type(second) is err.APITimeoutError
 
 
 # -------------------------------------------------------------------------------------------------------- left open

@@ -8,7 +8,7 @@ import json
 from collections.abc import Awaitable, Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
 import pytest
@@ -259,11 +259,15 @@ def mutations(sample: Any) -> st.SearchStrategy[Any]:
     return st.builds(replaced, st.sampled_from(places), JSON, remove=st.booleans())
 
 
-def _places(value: Any, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    keys: Iterable[Any] = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
-    for key in keys:
+def _places(value: object, above: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    items: Iterable[tuple[Any, object]] = ()
+    if isinstance(value, dict):
+        items = cast("dict[str, object]", value).items()
+    elif isinstance(value, list):
+        items = enumerate(cast("list[object]", value))
+    for key, inner in items:
         yield (*above, key)
-        yield from _places(value[key], (*above, key))
+        yield from _places(inner, (*above, key))
 
 
 @pytest.mark.usefixtures("_decoder")

@@ -130,16 +130,17 @@ def test_their_classes_are_explained_alike(theirs: type[Any], ours: type[Any]) -
 
 def test_the_arguments_of_the_constructors_are_explained_alike() -> None:
     """Each argument of `Client` means what it means to `AsyncClient`, but for the session, which it cannot use."""
-    theirs, ours = (arguments(cls.__doc__ or "") for cls in (AsyncClient, Client))
+    theirs, ours = (arguments(cls) for cls in (AsyncClient, Client))
     assert [each for each in theirs if not each.startswith("session:")] == [
         each for each in ours if not each.startswith("session:")
     ]
     assert len(theirs) == len(ours) == len(inspect.signature(Client).parameters)
 
 
-def arguments(docstring: str) -> list[str]:
-    section = docstring.partition("Args:\n")[2].partition("\n\n")[0]
-    return [" ".join(each.split()) for each in re.split(r"\n {8}(?=\w)", "\n" + section)[1:]]
+def arguments(cls: type[Any]) -> list[str]:
+    """Return what a class's docstring says of each argument."""
+    section = (inspect.getdoc(cls) or "").partition("Args:\n")[2].partition("\n\n")[0]
+    return [" ".join(each.split()) for each in re.split(r"^ {4}(?=\w)", section, flags=re.MULTILINE)[1:]]
 
 
 def test_every_coroutine_has_its_twin() -> None:

@@ -70,7 +70,7 @@ def _mail_arrives(shell: Shell) -> None:
     mail.set_content("Your verification code is 481516.")
     mail.add_alternative(
         "<p>Your verification code is <b>481516</b>.</p>"
-        "<p>Or <a href='https://shop.example/confirm?token=x7a&amp;u=1'>confirm your address</a>.</p>",
+        "<p>Or <a href='https://shop.example/confirm?token=81f0c2d4ab77&amp;u=7'>confirm your address</a>.</p>",
         subtype="html",
     )
     mail.add_attachment(b"Be kind.\n" * 7, maintype="text", subtype="plain", filename="terms.txt")

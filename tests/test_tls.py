@@ -250,7 +250,7 @@ async def test_a_tunnel_to_the_wrong_host_is_refused(authority: trustme.CA, trus
         AsyncClient(CANARY, base_url=f"https://{HOST}/api", proxy=url, ssl_context=trusting) as client,
     ):
         with pytest.raises(
-            err.APIConnectionError, match="certificate of https://mail.example/api was refused"
+            err.APIConnectionError, match=r"certificate of https://mail\.example/api was refused"
         ) as caught:
             await create_mailbox(client)
         assert (caught.value.sent, server.requests) == (False, [])

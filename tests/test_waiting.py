@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import pickle
 import re
-from datetime import timedelta
-from typing import TYPE_CHECKING
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from support.virtual import START, http_date, listing, message, others, transport_of, virtual_client
@@ -98,7 +98,7 @@ def looks_at(service: Sandbox) -> int:
     return sum(entry.endpoint == "list_messages" for entry in service.journal)
 
 
-# ------------------------------------------------------------------------------------------------------ what to wait for
+# ----------------------------------------------------------------------------------------------------- what to wait for
 
 
 async def test_messages_that_are_there_already_count(user: AsyncClient, service: Sandbox, mailbox: Mailbox) -> None:
@@ -119,6 +119,10 @@ async def test_a_message_is_told_soon(
     assert service.clock.monotonic() - begun - arrival <= 1.1 * max(1.0, 0.11 * arrival)
 
 
+def _is_from_the_shop(message: Message) -> bool:
+    return message.from_name == "The Shop"
+
+
 @pytest.mark.parametrize(
     "criteria",
     [
@@ -128,19 +132,19 @@ async def test_a_message_is_told_soon(
         {"sender": "the shop"},
         {"body": "straße 7"},
         {"body": re.compile(r"\d{6}")},
-        {"match": lambda message: message.from_name == "The Shop"},
+        {"match": _is_from_the_shop},
         {"subject": "code", "sender": "shop", "body": "123456"},
     ],
     ids=str,
 )
 async def test_criteria_pick_the_message(
-    user: AsyncClient, service: Sandbox, mailbox: Mailbox, criteria: dict[str, object]
+    user: AsyncClient, service: Sandbox, mailbox: Mailbox, criteria: dict[str, Any]
 ) -> None:
     """Texts are contained in any case, patterns are found, predicates asked; all criteria must hold."""
     service.deliver(mailbox, subject="Welcome", sender="Someone <someone@example.org>", text="Hello")
     service.deliver(mailbox, subject="Your CODE", sender="The Shop <shop@example.org>", text="123456, STRASSE 7")
     service.deliver(mailbox, subject="Bye", sender="Someone <someone@example.org>", text="Bye")
-    assert (await user.wait_for_message(mailbox, **criteria)).subject == "Your CODE"  # type: ignore[arg-type] # any criteria
+    assert (await user.wait_for_message(mailbox, **criteria)).subject == "Your CODE"
 
 
 async def test_html_is_searched_as_its_reader_sees_it_and_as_it_came(
@@ -163,9 +167,7 @@ async def test_an_async_predicate_is_awaited(user: AsyncClient, service: Sandbox
     assert (await user.wait_for_message(mailbox, match=fits)).subject == "One"
 
 
-async def test_a_predicate_does_not_outlive_the_deadline(
-    user: AsyncClient, service: Sandbox, mailbox: Mailbox
-) -> None:
+async def test_a_predicate_does_not_outlive_the_deadline(user: AsyncClient, service: Sandbox, mailbox: Mailbox) -> None:
     """An async predicate that never ends is cut when the wait is over, and leaves no task behind."""
     service.deliver(mailbox, subject="One")
     begun = service.clock.monotonic()
@@ -532,7 +534,7 @@ async def test_a_certificate_problem_ends_a_wait_at_once() -> None:
         assert len(transport_of(client).requests) == 1
 
 
-# -------------------------------------------------------------------------------------------------- the end of a mailbox
+# ------------------------------------------------------------------------------------------------- the end of a mailbox
 
 
 async def test_a_wait_ends_when_its_mailbox_expires(
@@ -557,28 +559,26 @@ async def test_a_message_in_the_last_seconds_of_a_mailbox_is_told(
 
 async def test_the_expiry_is_judged_by_the_services_clock() -> None:
     """A local clock that is a day off neither ends a wait early nor late."""
-    expiry = START + timedelta(seconds=100)
-    mailbox = Mailbox(
-        id=1, email=BOX, domain="example.com", expires_at=expiry, expires_in_seconds=100, created_at=START
-    )
     for skew in (-86_400, 86_400):
+        now = START + timedelta(seconds=skew)
 
-        def answer(number: int, request: Request, skew: int = skew) -> Response:
-            return listing(Date=http_date(transport_of(client).utcnow() + timedelta(seconds=skew)))
+        def answer(number: int, request: Request, now: datetime = now) -> Response:
+            return listing(Date=http_date(now + timedelta(seconds=transport_of(client).now())))
 
-        client = virtual_client(answer)
-        skewed = Mailbox(
-            id=1,
-            email=BOX,
-            domain="example.com",
-            expires_at=expiry + timedelta(seconds=skew),
-            expires_in_seconds=100,
-            created_at=START,
-        )
-        with pytest.raises(MailboxGoneError):
-            await client.wait_for_message(skewed, timeout=5_000)
-        assert transport_of(client).now() == pytest.approx(100, abs=1.1)
-    assert mailbox.expires_at == expiry
+        async with virtual_client(answer) as client:
+            with pytest.raises(MailboxGoneError):
+                await client.wait_for_message(
+                    Mailbox(
+                        id=1,
+                        email=BOX,
+                        domain="example.com",
+                        expires_at=now + timedelta(seconds=100),
+                        expires_in_seconds=100,
+                        created_at=now,
+                    ),
+                    timeout=5_000,
+                )
+            assert transport_of(client).now() == pytest.approx(100, abs=1.1)
 
 
 async def test_a_deleted_mailbox_ends_a_wait(
@@ -802,9 +802,7 @@ async def test_an_expected_message_is_a_new_one(
     assert expected.message.id in repr(expected)
 
 
-async def test_without_a_baseline_the_block_does_not_run(
-    user: AsyncClient, service: Sandbox, mailbox: Mailbox
-) -> None:
+async def test_without_a_baseline_the_block_does_not_run(user: AsyncClient, service: Sandbox, mailbox: Mailbox) -> None:
     """If it is unknown what is there, nothing is triggered."""
     service.faults.next("list_messages", Status(401))
     with pytest.raises(AuthenticationError):

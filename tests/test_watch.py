@@ -8,7 +8,7 @@ import json
 import logging
 import sys
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from support.virtual import START, http_date, listing, message, others, transport_of, virtual_client
@@ -25,7 +25,7 @@ from tempmailg import (
     QuotaExceededError,
     Watch,
 )
-from tempmailg._waiting import _poller, _watch
+from tempmailg._waiting import _inbox, _poller, _watch
 from tempmailg.sandbox import Duplicate, Edit, RateLimited, Reorder, Reset, Sandbox, Status
 
 if TYPE_CHECKING:
@@ -91,7 +91,9 @@ async def test_each_message_is_told_once(user: AsyncClient, service: Sandbox) ->
         told += [item.subject for item in await take(watch, 5)]
         assert await is_quiet(watch, service)
     for box in boxes:
-        assert [subject for subject in told if subject.startswith(f"{box.id}")] == [f"{box.id} {n}" for n in (1, 2, 3, 4)]
+        assert [subject for subject in told if subject.startswith(f"{box.id}")] == [
+            f"{box.id} {n}" for n in (1, 2, 3, 4)
+        ]
     assert len(told) == 20
 
 
@@ -111,27 +113,30 @@ async def test_changes_that_are_no_news_tell_nothing(user: AsyncClient, service:
 async def test_a_message_that_vanishes_for_a_moment_is_not_told_again() -> None:
     """A stale replica's list without a message does not make it new."""
     lists = [[message("a"), message("b")], [message("a")], [], [message("b"), message("a"), message("c")]]
-    async with virtual_client(lambda n, request: listing(*lists[min(n, 4) - 1])) as client:
-        async with client.watch(BOX) as watch:
-            assert {item.id for item in await take(watch, 3)} == {"a", "b", "c"}
-            assert set(watch.seen()[BOX]) == {"a", "b"}
+    async with virtual_client(lambda n, request: listing(*lists[min(n, 4) - 1])) as client, client.watch(BOX) as watch:
+        assert {item.id for item in await take(watch, 3)} == {"a", "b", "c"}
+        assert set(watch.seen()[BOX]) == {"a", "b"}
 
 
 async def test_what_is_remembered_of_vanished_messages_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A mailbox whose messages are deleted as they come does not make the watch grow for ever."""
     monkeypatch.setattr(_watch, "MAX_ABSENT", 10)
-    async with virtual_client(lambda n, request: listing(message(f"m{n}"), message(f"k{n}"))) as client:
-        async with client.watch(BOX) as watch:
-            await take(watch, 101)
-            assert len(watch.seen()[BOX]) <= 12
+    async with (
+        virtual_client(lambda n, request: listing(message(f"m{n}"), message(f"k{n}"))) as client,
+        client.watch(BOX) as watch,
+    ):
+        await take(watch, 101)
+        assert len(watch.seen()[BOX]) <= 12
 
 
 async def test_the_same_id_in_two_mailboxes_is_two_messages() -> None:
     """Ids are told apart by mailbox."""
-    async with virtual_client(lambda n, request: listing(message("a"))) as client:
-        async with client.watch("one@example.com", "two@example.com") as watch:
-            await take(watch, 2)
-            assert await anext_or_none(watch, client) is None
+    async with (
+        virtual_client(lambda n, request: listing(message("a"))) as client,
+        client.watch("one@example.com", "two@example.com") as watch,
+    ):
+        await take(watch, 2)
+        assert await anext_or_none(watch, client) is None
 
 
 async def anext_or_none(watch: Watch, client: AsyncClient) -> Message | None:
@@ -234,11 +239,11 @@ async def test_a_state_of_another_shape_is_refused(user: AsyncClient, state: Any
         user.watch(state=state)
 
 
-# ------------------------------------------------------------------------------------------------- mailboxes come and go
+# ------------------------------------------------------------------------------------------------ mailboxes come and go
 
 
 async def test_mailboxes_are_added_and_discarded(user: AsyncClient, service: Sandbox) -> None:
-    """`add` and `discard` work before, inside and beside the loop; a discarded mailbox is neither told nor looked at."""
+    """`add` and `discard` work at any time; what is discarded is neither told nor looked at."""
     one, two, three = await mailboxes(user, 3)
     watch = user.watch()
     watch.add(one, two)
@@ -414,10 +419,9 @@ def _spoil(answer: dict[str, list[dict[str, Any]]]) -> object:
 async def test_a_message_that_becomes_readable_is_told() -> None:
     """An unreadable message was not told, so it is new when it can be read."""
     lists = [[message("a", receivedAt="?")], [message("a", receivedAt="?"), message("b")], [message("a"), message("b")]]
-    async with virtual_client(lambda n, request: listing(*lists[min(n, 3) - 1])) as client:
-        async with client.watch(BOX) as watch:
-            assert [item.id for item in await take(watch, 2)] == ["b", "a"]
-            assert len(watch.health.unreadable) == 1
+    async with virtual_client(lambda n, request: listing(*lists[min(n, 3) - 1])) as client, client.watch(BOX) as watch:
+        assert [item.id for item in await take(watch, 2)] == ["b", "a"]
+        assert len(watch.health.unreadable) == 1
 
 
 async def test_an_empty_budget_ends_only_its_own_watch(user: AsyncClient, service: Sandbox) -> None:
@@ -466,16 +470,18 @@ async def test_a_watch_keeps_the_pace_of_the_quota() -> None:
             X_RateLimit_Reset=(START + timedelta(seconds=period)).isoformat(),
         )
 
-    async with virtual_client(answer, quota_reserve=reserve) as client:
-        async with client.watch(*(f"box{number}@example.com" for number in range(20))) as watch:
-            pending = asyncio.create_task(anext(watch))
-            for hour in range(1, 24):
-                await transport_of(client).clock.sleep(3_600)
-                assert used <= 180 + 1_800 * hour / 24 + 2
-                assert used >= 0.9 * 1_800 * hour / 24
-            assert not pending.done()
-            pending.cancel()
-            await asyncio.wait({pending})
+    async with (
+        virtual_client(answer, quota_reserve=reserve) as client,
+        client.watch(*(f"box{number}@example.com" for number in range(20))) as watch,
+    ):
+        pending = asyncio.create_task(anext(watch))
+        for hour in range(1, 24):
+            await transport_of(client).clock.sleep(3_600)
+            assert used <= 180 + 1_800 * hour / 24 + 2
+            assert used >= 0.9 * 1_800 * hour / 24
+        assert not pending.done()
+        pending.cancel()
+        await asyncio.wait({pending})
 
 
 async def test_the_reserve_ends_a_watch_before_the_request() -> None:
@@ -578,29 +584,31 @@ async def test_a_watched_mailbox_is_small() -> None:
     """What a watch keeps of a mailbox with twenty messages is below 4 KiB."""
     count = 500
     texts = [message(f"{number:046d}") for number in range(20)]
-    async with virtual_client(lambda n, request: listing(*texts)) as client:
-        async with client.watch(*(f"box{number}@example.com" for number in range(count))) as watch:
-            for _ in range(count * 20):
-                await anext(watch)
-            gc.collect()
-            poller = _poller.Poller.of(client._sender.core)
-            kept = _size_of(poller._inboxes, set()) + _size_of(watch._ear._known, set())
+    async with (
+        virtual_client(lambda n, request: listing(*texts)) as client,
+        client.watch(*(f"box{number}@example.com" for number in range(count))) as watch,
+    ):
+        for _ in range(count * 20):
+            await anext(watch)
+        gc.collect()
+        poller = _poller.Poller.of(client._sender.core)
+        kept = _size_of(poller._inboxes, set()) + _size_of(watch._ear._known, set())
     assert kept / count < 4_096
 
 
-def _size_of(thing: Any, known: set[int]) -> int:
+def _size_of(thing: object, known: set[int]) -> int:
     """Return the bytes of a thing and of the things in it, as far as they are its own."""
-    if id(thing) in known or thing is None or not isinstance(thing, (dict, tuple, str, bytes, float, _poller.Inbox)):
+    if id(thing) in known or not isinstance(thing, (dict, tuple, str, bytes, float, _inbox.Inbox)):
         return 0
     known.add(id(thing))
-    inside: list[Any] = []
+    inside: list[object] = []
     if isinstance(thing, dict):
-        inside = [*thing.keys(), *thing.values()]
+        inside = [part for item in cast("dict[object, object]", thing).items() for part in item]
     elif isinstance(thing, tuple):
-        inside = list(thing)
-    elif isinstance(thing, _poller.Inbox):
+        inside = list(cast("tuple[object, ...]", thing))
+    elif isinstance(thing, _inbox.Inbox):
         inside = [getattr(thing, name) for name in thing.__slots__]
-    return sys.getsizeof(thing) + sum(_size_of(item, known) for item in inside)
+    return sys.getsizeof(cast("object", thing)) + sum(_size_of(item, known) for item in inside)
 
 
 # ------------------------------------------------------------------------------------------------------------ wrong use

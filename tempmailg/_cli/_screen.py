@@ -209,7 +209,7 @@ class Screen:
             redirect_stderr=False,
         )
         with bar:
-            task = bar.add_task(one_line(name), total=None)
+            task = bar.add_task(_cut(one_line(name), max(8, console.width // 3)), total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
@@ -222,6 +222,10 @@ def _pause(live: Live) -> Generator[None]:
         live.start(refresh=True)
 
 
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
 def _console(stream: TextIO) -> Console:
     from rich.console import Console
 
@@ -232,7 +236,7 @@ def _console(stream: TextIO) -> Console:
 
 def to_json(value: object) -> str:
     """Return a value as one line of JSON in ASCII, so that neither an encoding nor a terminal can change it."""
-    text = json.dumps(value, default=_plain, separators=(", ", ": "))
+    text = json.dumps(value, default=_plain)
     return text.replace("\x7f", "\\u007f")  # the one control character that JSON lets stand
 
 

@@ -73,7 +73,7 @@ def to_text(content: str, *, is_html: bool) -> str:
         is_html: Whether it is HTML.
 
     Returns:
-        At most 131,072 characters of text.
+        At most 65,536 characters of text.
     """
     return _read(content, is_html=is_html).text
 

@@ -11,9 +11,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from enum import IntEnum
-from functools import lru_cache
 from html import unescape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import attrs
 
@@ -25,10 +24,13 @@ if TYPE_CHECKING:
 MAX_TAGS = 10_000
 """Tags that are read; the rest of the message is cut. Newsletters of 250 KB hold about 4,000."""
 
+_MAX_CSS = 65_536
+"""Characters of a style sheet that are read."""
+
 _TOKEN = re.compile(
     r"""
       (?P<text>(?:[^<]++|<(?![a-zA-Z/!?]))++)
-    | (?P<comment><!--(?:-?>|[^-]*+(?:-(?!-!?>)[^-]*+)*+(?:--!?>|$)))
+    | (?P<comment><!--(?:-?>|[^-]*+(?:-(?!-!?>)[^-]*+)*+(?:--!?>|\Z)))
     | (?P<bogus><(?:[!?]|/(?![a-zA-Z]))[^>]*+>?)
     | <(?P<close>/?)(?P<name>[a-zA-Z][^\s/>]*+)
       (?P<attributes>(?:[^>=]++|=\s*+(?:"[^"]*+"|'[^']*+')?+)*+)>
@@ -63,13 +65,13 @@ _FLAT = re.compile(r"(?<![\w-])(?:max-)?(?:height|width)\s*+:\s*+0(?![\d.])")
 _CLIPPED = re.compile(r"(?<![\w-])overflow\s*+:\s*+hidden")
 _SIZE = re.compile(r"(?<![\w-])font(?:-size)?+\s*+:[^;\d]*+(?:[1-9]00\s++)?+(\d++(?:\.\d++)?+)(px|pt|r?em|%|)")
 _SPACING = re.compile(r"(?<![\w-])letter-spacing\s*+:\s*+(\d*+(?:\.\d++)?+)(px|pt|r?em|%|)")
-_AT_RULE = re.compile(r"@[^{};]*+\{[^{}]*+(?:\{[^{}]*+\}[^{}]*+)*+\}|/\*[^*]*+(?:\*(?!/)[^*]*+)*+\*/")
+_TELLING = re.compile(r"display|visibility|opacity|transparent|overflow|font|letter-spacing")
+_AT_RULE = re.compile(r"@[^{};]*+\{[^{}]*+(?:\{[^{}]*+\}[^{}]*+)*+(?:\}|\Z)|/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/|\Z)")
 _RULE = re.compile(r"([^{}]++)\{([^{}]*+)\}")
 _CLASS = re.compile(r"[a-z0-9]*+\.([\w-]++)\Z", re.IGNORECASE)
 
 
-@attrs.frozen
-class _Style:
+class _Style(NamedTuple):
     """What a style says about being seen."""
 
     hidden: bool = False
@@ -81,6 +83,9 @@ class _Style:
         """Lay this style over a weaker one."""
         size = below.size if self.size is None else self.size
         return _Style(self.hidden or below.hidden, size, self.spaced or below.spaced)
+
+
+_PLAIN = _Style()
 
 
 class _Gap(IntEnum):
@@ -96,20 +101,15 @@ class _Gap(IntEnum):
 _GAPS = {_Gap.NONE: "", _Gap.SPACE: " ", _Gap.CELL: "\t", _Gap.LINE: "\n", _Gap.PARAGRAPH: "\n\n"}
 
 
-@attrs.frozen
-class _Element:
+class _Element(NamedTuple):
     """An open element with what its content inherits."""
 
     name: str
     hidden: bool = False
     loud: bool = False
     size: float = 16.0
+    """Font size in pixels."""
     verbatim: bool = False
-
-    @property
-    def silent(self) -> bool:
-        """Whether text right inside this element is invisible."""
-        return self.hidden or self.size <= 1
 
 
 _ROOT = _Element("")
@@ -158,7 +158,7 @@ class _Reader:
 
     def text(self, raw: str) -> None:
         element = self.stack[-1]
-        if element.silent:
+        if element.hidden or element.size <= 1:
             return
         shown = visible(unescape(raw[: MAX_TEXT - self.writer.length]))
         if element.verbatim:
@@ -212,7 +212,7 @@ class _Reader:
 
     def style_sheet(self, css: str) -> None:
         """Keep the rules for a single class, outside of media queries: preheaders are hidden and codes enlarged so."""
-        for selectors, declarations in _RULE.findall(_AT_RULE.sub("", css)):
+        for selectors, declarations in _RULE.findall(_AT_RULE.sub("", css[:_MAX_CSS])):
             for selector in selectors.split(","):
                 if found := _CLASS.match(selector.strip()):
                     self.sheet[found[1]] = _style(declarations)
@@ -252,7 +252,7 @@ class _Reader:
         return _Element(name, style.hidden, loud, size, outer.verbatim or name == "pre")
 
     def _style_of(self, attributes: dict[str, str]) -> _Style:
-        style = _style(attributes["style"]) if "style" in attributes else _Style()
+        style = _style(attributes["style"]) if "style" in attributes else _PLAIN
         for name in attributes.get("class", "").split() if self.sheet else ():
             if rule := self.sheet.get(name):
                 style = style.over(rule)
@@ -298,18 +298,19 @@ def _tokens(content: str) -> Iterator[tuple[str, str, str]]:
             position = end.end() if end else len(content)
 
 
-@lru_cache(maxsize=512)
 def _attributes(source: str) -> dict[str, str]:
     """Read a tag's attributes; the first of a name counts, as in a browser."""
     found: dict[str, str] = {}
-    for name, value in _ATTRIBUTE.findall(source):
-        found.setdefault(name.lower(), unescape(value[1:-1] if value[:1] in {'"', "'"} else value))
+    for name, value in _ATTRIBUTE.findall(source) if source else ():
+        bare = value[1:-1] if value[:1] in {'"', "'"} else value
+        found.setdefault(name.lower(), unescape(bare) if "&" in bare else bare)
     return found
 
 
-@lru_cache(maxsize=512)
 def _style(declarations: str) -> _Style:
     css = declarations.lower()
+    if not _TELLING.search(css):
+        return _PLAIN
     flat = _FLAT.search(css) is not None and _CLIPPED.search(css) is not None
     return _Style(
         hidden=flat or _HIDING.search(css) is not None,

@@ -26,7 +26,7 @@ ACCEPTED = 6.0
 CLEAR = 1.0
 """Points by which the answer must stand above every other target."""
 
-MAX_LINKS = 150
+MAX_LINKS = 80
 """Links that are judged: the first and the last of a message."""
 
 # What its own text says.
@@ -63,6 +63,9 @@ REPEATED = Clue(0.5, "given twice")
 _BEGINNING = 500
 """Characters of a message that tell what it is about."""
 
+_READ = 1_000
+"""Characters of an address that are read for what it says."""
+
 _ADDRESS_ASKS = re.compile(
     r"verif|confirm|activat|validat|reset|recover|magic|passwordless|one-?time|unlock|approve|double-?opt|opt-?in(?![a-z])|oobcode",
 )
@@ -75,7 +78,7 @@ _ADDRESS_AVOIDS = re.compile(
     r"|\.(?:png|jpe?g|gif|svg|webp|css|ico|pdf|ics)(?:$|\?)|revert|cancel|deny|reject|report|not-?_?me|wasnt|decline|revoke|abuse|blog",
 )
 _WRITTEN = re.compile(
-    r"https?://[^\s<>\"'`{}|\\^\[\]\u00ab\u00bb\u2018-\u201f\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef]++", re.IGNORECASE
+    r"https?://[^\s<>\"'`{}|\\^\[\]\u00ab\u00bb\u2018-\u201f\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef]{1,4096}+", re.IGNORECASE
 )
 _TRAILING = ".,;:!?'\"…*"
 _HTTP = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
@@ -130,11 +133,12 @@ def collect(page: Page, text: str) -> list[Link]:
 
 
 def _trimmed(url: str) -> str:
-    """Drop the punctuation of the sentence that an address ends."""
-    url = url.rstrip(_TRAILING)
-    while url.endswith(")") and url.count("(") < url.count(")"):
-        url = url[:-1].rstrip(_TRAILING)
-    return url
+    """Drop the punctuation of the sentence that an address ends, and brackets that were opened before it."""
+    end, surplus = len(url), url.count(")") - url.count("(")
+    while end and (url[end - 1] in _TRAILING or (url[end - 1] == ")" and surplus > 0)):
+        surplus -= url[end - 1] == ")"
+        end -= 1
+    return url[:end]
 
 
 def find(page: Page, text: str, subject: str) -> list[Finding]:
@@ -163,8 +167,8 @@ def _mail_clues(subject: str, text: str, tongues: Tongues | None) -> Iterator[Cl
 
 def _word_clues(link: Link, around: Context, tongues: Tongues | None) -> Iterator[Clue]:
     """Yield what the link's text and the words around it say."""
-    shown = _SHOWN_ADDRESS.fullmatch(link.text) is not None
-    own = 0 if shown else _kinds(link.text, tongues)
+    shown = _SHOWN_ADDRESS.fullmatch(link.text[:_READ]) is not None
+    own = 0 if shown else _kinds(link.text[:_READ], tongues)
     if clue := _own_clue(own):
         yield clue
     before, after = _kinds(around.before, tongues), _kinds(around.after, tongues)
@@ -199,14 +203,14 @@ def _own_clue(kinds: int) -> Clue | None:
 
 def _address_clues(url: str) -> Iterator[Clue]:
     """Yield what the address itself says."""
-    parts = _PARTS.match(url)
+    parts = _PARTS.match(url[:_READ])
     if parts is None:
         return
     path, query = parts["path"], parts["query"] or parts["fragment"] or ""
     if not path.strip("/") and not query:
         yield HOME
     speaking = f"{path}?{query}".lower()
-    if _ADDRESS_AVOIDS.search(url.lower()):
+    if _ADDRESS_AVOIDS.search(url[:_READ].lower()):
         yield AVOIDED_ADDRESS
     elif _ADDRESS_ASKS.search(speaking):
         yield ADDRESS_ASKS
@@ -250,8 +254,8 @@ def _kinds(text: str, tongues: Tongues | None) -> int:
 
 def mismatched(link: Link) -> bool:
     """Whether the link shows an address on another host or path than the one it leads to."""
-    shown = _SHOWN_ADDRESS.fullmatch(link.text)
-    target = _PARTS.match(link.url)
+    shown = _SHOWN_ADDRESS.fullmatch(link.text[:_READ])
+    target = _PARTS.match(link.url[:_READ])
     if shown is None or target is None:
         return False
     host, path = target["host"].lower(), unquote(target["path"])

@@ -9,7 +9,7 @@ import attrs
 MAX_CONTENT = 1_048_576
 """Characters of a message's source that are read; the rest is cut."""
 
-MAX_TEXT = 131_072
+MAX_TEXT = 65_536
 """Characters of visible text that are kept; the rest is cut."""
 
 # Invisible characters: soft hyphens, zero-width spaces, direction marks, fillers that pad a preheader.
@@ -20,9 +20,11 @@ _INVISIBLE = re.compile(
     r"|(?<=[\s\d])[\u200c\u200d]++|^[\u200c\u200d]++|[\u200c\u200d]++(?=[\s\d]|$)"
     r"|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]++"
 )
+_CONTROLS = re.compile(r"[^\t\n\r -~]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _LINE_ENDS = re.compile(r"\r\n?|[\v\f\x85\u2028\u2029]")
-_BLANK_LINES = re.compile(r"\n(?:[^\S\n]*+\n){2,}")
+_BLANKS_AT_END = re.compile(r"(?<![ \t])[ \t]++(?=\n|\Z)")
+_BLANK_LINES = re.compile(r"\n{3,}+")
 
 
 @attrs.frozen
@@ -48,13 +50,13 @@ class Page:
 
 def visible(text: str) -> str:
     """Drop what no reader can see: invisible characters, controls, halves of surrogate pairs."""
-    if text.isascii() and text.isprintable():
+    if text.isascii() and not _CONTROLS.search(text):
         return text
     return _INVISIBLE.sub("", _SURROGATES.sub("\ufffd", text))
 
 
 def read_plain(content: str) -> Page:
     """Read a plain-text message: lines kept, trailing blanks and runs of empty lines dropped."""
-    text = visible(_LINE_ENDS.sub("\n", content[:MAX_TEXT]))
-    lines = [line.rstrip() for line in text.replace("\xa0", " ").split("\n")]
-    return Page(_BLANK_LINES.sub("\n\n", "\n".join(lines)).strip("\n"))
+    text = visible(_LINE_ENDS.sub("\n", content[:MAX_TEXT])).replace("\xa0", " ")
+    text = _BLANK_LINES.sub("\n\n", _BLANKS_AT_END.sub("", text))
+    return Page(text.strip("\n"))

@@ -16,7 +16,7 @@ _ADDRESS = re.compile(
 )
 _FORWARD = re.compile(r"\s*(?:fwd?|wg|tr|rv|enc|i|vs|doorst|pd)\s*:", re.IGNORECASE)
 _QUOTED_LINE = re.compile(r"^ *>(?![^\n]*<[ \t]*$)[^\n]*", re.MULTILINE)
-_ORIGINAL = re.compile(r"^[-_]{3,}[^\n@]{0,40}\n+(?:[^\n:]{2,12}: ?[^\n]*\n){2,}", re.MULTILINE)
+_ORIGINAL = re.compile(r"^[-_]{3,}+[^\n@]{0,40}+\n{1,2}(?:[^\n:]{2,12}+:[^\n]*+\n){2}", re.MULTILINE)
 
 
 def without_addresses(text: str) -> str:

@@ -11,8 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-MAX_SPOTS = 120
+MAX_SPOTS = 80
 """Passages that are judged: the first and the last of a message; lists of numbers are longer."""
+
+_MAX_MATCHES = 600
+"""Passages of one writing that are looked at; the terms of a contract hold a few hundred numbers."""
 
 
 class Shape(Enum):
@@ -114,7 +117,7 @@ def find_spots(text: str) -> list[Spot]:
 
 
 def _numerals(text: str) -> Iterator[Spot]:
-    for found in _NUMERAL.finditer(text):
+    for found in islice(_NUMERAL.finditer(text), _MAX_MATCHES):
         shape = _numeral_shape(found[0])
         if shape and not _glued(text, found.start(), found.end()):
             yield Spot(found.start(), found.end(), re.sub(r"\D", "", found[0]), shape)
@@ -153,7 +156,7 @@ def _glued(text: str, start: int, end: int) -> bool:
 
 
 def _mixed(text: str) -> Iterator[Spot]:
-    for found in _MIXED.finditer(text):
+    for found in islice(_MIXED.finditer(text), _MAX_MATCHES):
         shape = _mixed_shape(found[0])
         if shape and not _glued(text, found.start(), found.end()):
             yield Spot(found.start(), found.end(), found[0], shape)
@@ -171,7 +174,7 @@ def _mixed_shape(token: str) -> Shape | None:
 
 
 def _letters(text: str) -> Iterator[Spot]:
-    for found in _LETTERS.finditer(text):
+    for found in islice(_LETTERS.finditer(text), _MAX_MATCHES):
         token = found[0]
         shape = Shape.PHRASE if token[0].islower() else Shape.LETTER_BLOCKS if "-" in token else Shape.LETTERS
         if not _glued(text, found.start(), found.end()):
@@ -180,7 +183,7 @@ def _letters(text: str) -> Iterator[Spot]:
 
 def _spelled(text: str) -> Iterator[Spot]:
     for pattern in (_SPELLED, _STACKED):
-        for found in pattern.finditer(text):
+        for found in islice(pattern.finditer(text), _MAX_MATCHES):
             value = "".join(found[0].split())
             if not value.isalpha():
                 yield Spot(found.start(), found.end(), value, Shape.SPACED)

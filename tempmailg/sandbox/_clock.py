@@ -215,6 +215,7 @@ class Clock:
     def _watch(self, loop: asyncio.AbstractEventLoop) -> None:
         with self._lock:
             if self.mode == "leaping" and loop not in self._watches:
+                self._watches = {loop: watch for loop, watch in self._watches.items() if not loop.is_closed()}
                 watch = self._watches[loop] = _Watch(loop, self._leap, lambda: self._signs)
                 loop.call_soon(watch.turn)
 

@@ -56,26 +56,34 @@ def violations(operation: str, answer: Answer) -> list[str]:
 
 def _wrong_headers(operation: str, answer: Answer) -> Iterator[str]:
     told = dict(answer.headers)
-    response = resolved(OPERATIONS[operation]["responses"][str(answer.status)])
-    for name, header in response.get("headers", {}).items():
-        rule = resolved(header)
-        if name in told and not _validator(json.dumps(rule["schema"])).is_valid(told[name]):
+    for name, validator in _header_validators(operation, answer.status).items():
+        if name in told and not validator.is_valid(told[name]):
             yield f"the header {name} is {told[name]!r}"
         if name.startswith("X-RateLimit") and name not in told:
             yield f"the header {name} is missing"
 
 
 def _wrong_body(operation: str, answer: Answer) -> Iterator[str]:
-    schema = response_schema(operation, answer.status)
-    if schema is not None:
-        body = json.loads(b"".join(answer.body.chunks()))
-        for error in _validator(json.dumps(schema)).iter_errors(body):
+    validator = _body_validator(operation, answer.status)
+    if validator is not None:
+        for error in validator.iter_errors(json.loads(b"".join(answer.body.chunks()))):
             yield f"{list(error.instance_path)}: {error.message}"
 
 
 @functools.cache
-def _validator(schema: str) -> jsonschema_rs.Draft202012Validator:
-    whole = {**json.loads(schema), "components": _strict(CONTRACT["components"])}
+def _header_validators(operation: str, status: int) -> dict[str, jsonschema_rs.Draft202012Validator]:
+    response = resolved(OPERATIONS[operation]["responses"][str(status)])
+    return {name: _validator(resolved(header)["schema"]) for name, header in response.get("headers", {}).items()}
+
+
+@functools.cache
+def _body_validator(operation: str, status: int) -> jsonschema_rs.Draft202012Validator | None:
+    schema = response_schema(operation, status)
+    return _validator(schema) if schema else None
+
+
+def _validator(schema: Mapping[str, Any]) -> jsonschema_rs.Draft202012Validator:
+    whole = {**schema, "components": _strict(CONTRACT["components"])}
     return jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
 
 

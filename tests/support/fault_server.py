@@ -1,8 +1,7 @@
 """A server that misbehaves on purpose: raw sockets, no HTTP library that would be too polite.
 
-Each request takes the next of the given answers, the last one again and again. An answer is a sequence of steps: bytes to send,
-a pause, a drip, an endless stream, or an end of the connection.
-Everything that arrives is counted and kept.
+Each request takes the next of the given answers, the last one again and again. An answer is a sequence
+of steps: bytes to send, a pause, a drip, an endless stream, or an end of the connection. All that arrives is kept.
 """
 
 from __future__ import annotations
@@ -143,7 +142,7 @@ class FaultServer:
         greeting: Answer = (),
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        self.answers = list(answers)
+        self.answers: Sequence[Answer] = answers
         self.requests: list[Seen] = []
         self.raw = bytearray()
         self.connections = 0

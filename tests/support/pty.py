@@ -101,7 +101,7 @@ class Terminal:
         """What a person sees at the end."""
         return as_left(self.written)
 
-    def expect(self, text: str, *, timeout: float = 20.0) -> None:
+    def expect(self, text: str, *, timeout: float = 40.0) -> None:
         """Read until a person sees `text`."""
         deadline = time.monotonic() + timeout
         while text not in self.seen:
@@ -115,7 +115,7 @@ class Terminal:
         """Send SIGTERM."""
         self._process.terminate()
 
-    def finish(self, *, timeout: float = 20.0) -> int:
+    def finish(self, *, timeout: float = 40.0) -> int:
         """Read to the program's end and return its exit status."""
         deadline = time.monotonic() + timeout
         while self._read(deadline):

@@ -112,4 +112,5 @@ def transport_of(client: AsyncClient) -> VirtualTransport:
 
 def others() -> set[asyncio.Task[Any]]:
     """Return the tasks of this loop but for the running one."""
-    return asyncio.all_tasks() - {asyncio.current_task()}  # type: ignore[arg-type] # a task runs this
+    running = asyncio.current_task()
+    return {task for task in asyncio.all_tasks() if task is not running}

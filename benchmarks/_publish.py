@@ -1,0 +1,111 @@
+"""Write results where people see them: a plot, and the README's table, both made from the JSON alone."""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["plot", "table", "with_table"]
+
+BEGIN: Final = "<!-- benchmarks: written by `python -m benchmarks --publish` -->"
+END: Final = "<!-- /benchmarks -->"
+
+COST: Final = "CPU µs/call"
+
+# Sizes of the plot, in pixels.
+WIDTH: Final = 720
+NAMES: Final = 210
+BARS: Final = 390
+LINE: Final = 24
+HEAD: Final = 44
+
+STYLE: Final = """
+text { font: 13px system-ui, sans-serif; fill: #57606a }
+.title { font-weight: 600 }
+.ours { fill: #0969da }
+.theirs { fill: #afb8c1 }
+@media (prefers-color-scheme: dark) { text { fill: #9da7b1 } .ours { fill: #4493f8 } .theirs { fill: #484f58 } }
+"""
+
+Results = dict[str, Any]
+
+
+def plot(results: Results) -> str:
+    """Return an SVG with what each contestant's calls cost, one group of bars a measure."""
+    parts: list[str] = []
+    top = 0
+    for measure in _costs(results):
+        parts += _bars(measure, top)
+        top += HEAD + LINE * len(measure["rows"])
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{top + 8}" viewBox="0 0 {WIDTH} {top + 8}" '
+        f'role="img" aria-label="CPU time of a call, by client">\n<style>{STYLE}</style>\n'
+        + "\n".join(parts)
+        + "\n</svg>\n"
+    )
+
+
+def _bars(measure: Mapping[str, Any], top: int) -> list[str]:
+    rows = measure["rows"]
+    longest = max(row["figures"][COST] for row in rows)
+    parts = [f'<text class="title" x="0" y="{top + 30}">{escape(measure["title"])}: CPU µs a call</text>']
+    for number, row in enumerate(rows):
+        cost = row["figures"][COST]
+        y = top + HEAD + LINE * number
+        kind = "ours" if row["name"].startswith("tempmailg") else "theirs"
+        width = BARS * cost / longest
+        parts += [
+            f'<text x="{NAMES - 8}" y="{y + 13}" text-anchor="end">{escape(row["name"])}</text>',
+            f'<rect class="{kind}" x="{NAMES}" y="{y}" width="{width:.1f}" height="{LINE - 7}" rx="2"/>',
+            f'<text x="{NAMES + width + 6:.1f}" y="{y + 13}">{cost:,.0f}</text>',
+        ]
+    return parts
+
+
+def table(results: Results) -> str:
+    """Return Markdown tables: what the calls cost, and every goal with what was measured."""
+    lines: list[str] = []
+    for measure in _costs(results):
+        lines += [f"| {measure['title']} | CPU | x {measure['baseline']} | calls/s |", "|:--|--:|--:|--:|"]
+        lines += [_line(row) for row in measure["rows"]]
+        lines.append("")
+    lines += ["| Goal | Limit | Measured (quartiles) | |", "|:--|--:|--:|:--|"]
+    lines += [_goal(goal) for measure in results["measures"] for goal in measure["goals"]]
+    machine = results["machine"]
+    versions = ", ".join(
+        f"{name} {version}" for name, version in machine.items() if name not in ("processor", "system", "python")
+    )
+    return "\n".join([*lines, "", f"{machine['processor']}, {machine['system']}, {machine['python']}; {versions}."])
+
+
+def _line(row: Mapping[str, Any]) -> str:
+    figures, spread = row["figures"], row["ratio"]
+    name = f"**{row['name']}**" if row["name"].startswith("tempmailg") else row["name"]
+    return f"| {name} | {figures[COST]:,.0f} µs | {spread['median']:.2f} | {figures['calls/s']:,.0f} |"
+
+
+def _goal(goal: Mapping[str, Any]) -> str:
+    measured = goal["measured"]
+    sign = "≤" if goal["at_most"] else "≥"
+    return (
+        f"| {goal['text']} | {sign} {goal['limit']:g} "
+        f"| {measured['median']:.2f} ({measured['low']:.2f} to {measured['high']:.2f}) "
+        f"| {'met' if goal['is_met'] else 'missed'} |"
+    )
+
+
+def with_table(readme: str, results: Results) -> str:
+    """Return a README whose table, between its markers, is that of the results."""
+    pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
+    if not pattern.search(readme):
+        raise ValueError(f"the README has no place for the table: put {BEGIN} and {END} there")
+    return pattern.sub(lambda _: f"{BEGIN}\n{table(results)}\n{END}", readme)
+
+
+def _costs(results: Results) -> Sequence[Mapping[str, Any]]:
+    """Return the measures that compare the cost of calls."""
+    return [measure for measure in results["measures"] if COST in measure["rows"][0]["figures"]]

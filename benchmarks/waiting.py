@@ -1,0 +1,221 @@
+"""What waiting costs: how late a message is told, what it takes of the quota, of memory and of the processor.
+
+``python -m benchmarks.waiting [--short] [--json FILE] [--plot FILE]``
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING, Final
+
+from benchmarks._arrivals import PATIENCE, Cost, arrivals, cost_of, schedules
+from benchmarks._harness import Goal, Measure, Row, as_json, ratio, show, spread
+from benchmarks._inboxes import Count, Plan, running_inboxes
+from benchmarks._watcher import begin, result_of
+from tempmailg import AsyncClient
+from tempmailg.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["main", "measures"]
+
+NEVER: Final = 0.1  # the share of messages that never arrive, in the column of all waits
+PROCESSES: Final = 8
+
+
+def measures(*, short: bool = False) -> list[Measure]:
+    """Measure everything; the short way only checks that it works."""
+    return [_simulated(short=short)[0], _delivered(short=short), _unchanged(short=short), *_fleets(short=short)]
+
+
+# ---------------------------------------------------------------------------------------------------------- schedules
+
+
+def _simulated(*, short: bool) -> tuple[Measure, Mapping[str, Cost]]:
+    times = arrivals(500 if short else 40_000)
+    costs = {name: cost_of(gap, times) for name, gap in schedules(times).items()}
+    ours, every_second, best = costs["tempmailg"], costs["every 1 s"], costs["best for a mean of 1 s"]
+    real = asyncio.run(_through_the_client(times[: 20 if short else 1_000]))
+    rows = [
+        Row(
+            name,
+            {
+                "mean delay s": cost.delay,
+                "95 % delay s": cost.late,
+                "requests, arrives": cost.found,
+                "requests, never": cost.never,
+                "requests, all": cost.requests(NEVER),
+            },
+            spread([cost.requests(NEVER) / every_second.requests(NEVER)]),
+        )
+        for name, cost in costs.items()
+    ]
+    goals = [
+        Goal("mean delay, s", 1.0, spread([ours.delay])),
+        Goal("requests of all waits, × every 1 s", 0.5, spread([ours.requests(NEVER) / every_second.requests(NEVER)])),
+        Goal("requests of five minutes in vain", 60, spread([ours.never])),
+    ]
+    notes = [
+        f"{len(times):,} arrivals, log-normal with a median of 6 s and a 95th percentile of 40 s",
+        f"{NEVER:.0%} of all waits are for messages that never arrive, and give up after {PATIENCE:.0f} s",
+        f"of arriving messages alone, tempmailg takes × {ours.found / every_second.found:.2f} of every 1 s. A schedule "
+        f"that knew their law would take × {best.found / every_second.found:.2f} for a mean delay of 1 s, and be late "
+        f"by {best.late:.1f} s for one in twenty; tempmailg keeps each within max(1 s, a tenth of its time)",
+        f"through the client, in a sandbox: mean delay {real[0]:.2f} s, {real[1]:.2f} requests",
+    ]
+    title = "A wait: how late its message is told, and what it takes of the quota (simulated)"
+    return Measure(title, rows, goals, "every 1 s", notes), costs
+
+
+async def _through_the_client(times: Sequence[float]) -> tuple[float, float]:
+    """Return the mean delay and the mean requests of real waits, in virtual time."""
+    service = Sandbox(seed=1, lifetime=10 * PATIENCE)
+    delays: list[float] = []
+    requests: list[int] = []
+    async with AsyncClient(transport=service.transport()) as client:
+        for time in times:
+            mailbox = await client.create_mailbox()
+            service.journal.clear()
+            begun, asked = service.clock.monotonic(), client.quota.used if client.quota else 0
+            waiting = asyncio.create_task(client.wait_for_message(mailbox, timeout=PATIENCE))
+            await service.clock.sleep(time)
+            service.deliver(mailbox)
+            await waiting
+            delays.append(service.clock.monotonic() - begun - time)
+            requests.append((client.quota.used if client.quota else 0) - asked)
+    return fmean(delays), fmean(requests)
+
+
+# ------------------------------------------------------------------------------------------------------ one process
+
+
+def _delivered(*, short: bool) -> Measure:
+    mailboxes = 200 if short else 10_000
+    plan = Plan(held=1, arriving=1, interval=3.0 if short else 20.0)
+    with running_inboxes(plan) as (base_url, _):
+        result = result_of(begin("deliveries", base_url, mailboxes=mailboxes, messages=plan.held + plan.arriving))
+    wanted = mailboxes * (plan.held + plan.arriving)
+    figures = {
+        "messages": wanted,
+        "told": result["told"],
+        "distinct": result["distinct"],
+        "seconds": result["seconds"],
+        "looks/s": result["looks"] / result["seconds"],
+        "CPU µs/look": result["cpu_each"] * 1e6,
+        "bytes/mailbox": result["memory_each"],
+    }
+    goals = [
+        Goal("messages told, of all", 1.0, spread([result["told"] / wanted])),
+        Goal("messages told, of all", 1.0, spread([result["distinct"] / wanted]), at_most=False),
+        Goal("resident bytes of a mailbox", 4_096, spread([result["memory_each"]])),
+    ]
+    return Measure(f"{mailboxes:,} mailboxes watched by one process", [Row("tempmailg", figures)], goals)
+
+
+def _unchanged(*, short: bool) -> Measure:
+    with running_inboxes(Plan(held=20)) as (base_url, _):
+        result = result_of(
+            begin(
+                "processor",
+                base_url,
+                mailboxes=100 if short else 1_000,
+                messages=20,
+                rounds=1 if short else 7,
+                calls=100 if short else 1_500,
+            )
+        )
+    plain, looks = result["plain"], result["looks"]
+    rows = [
+        Row("list_messages", {"CPU µs/call": spread(plain).median * 1e6}),
+        Row("a look of a watch", {"CPU µs/call": spread(looks).median * 1e6}, ratio(looks, plain)),
+    ]
+    goals = [Goal("processor time of a look, × list_messages", 0.6, ratio(looks, plain))]
+    return Measure("A look at an unchanged mailbox of 20 messages of 2 KB", rows, goals, "list_messages")
+
+
+# ---------------------------------------------------------------------------------------------------------- a fleet
+
+
+def _fleets(*, short: bool) -> list[Measure]:
+    seconds = 3.0 if short else 30.0
+    quota = 200 if short else 3_000
+    title = f"{PROCESSES} processes share one key with {quota:,} requests for {seconds:.0f} s"
+    watched = _fleet("fleet", Plan(held=1, quota=quota, period=seconds), mailboxes=200, seconds=seconds - 1)
+    waited = _fleet("crowd", Plan(held=1, quota=quota, period=1e6), mailboxes=100, seconds=60.0)
+    rows = [_fleet_row("watches", watched), _fleet_row("waits", waited)]
+    goals = [
+        Goal(f"requests of {name}, × the quota", 1.01, spread([(count.granted + count.refused) / quota]))
+        for name, count in (("watches", watched), ("waits", waited))
+    ]
+    notes = [
+        "the watches end a second before the reset, and spread what there is over the time before it",
+        "the waits, 800 at a time, want more than there is; each ends with QuotaExceededError when nothing is left",
+    ]
+    return [Measure(title, rows, goals, notes=notes)]
+
+
+def _fleet(task: str, plan: Plan, *, mailboxes: int, seconds: float) -> Count:
+    with running_inboxes(plan) as (base_url, count):
+        processes = [
+            begin(task, base_url, mailboxes=mailboxes, seconds=seconds, number=number) for number in range(PROCESSES)
+        ]
+        for process in processes:
+            result_of(process)
+    return count
+
+
+def _fleet_row(name: str, count: Count) -> Row:
+    return Row(name, {"granted": count.granted, "refused": count.refused})
+
+
+# --------------------------------------------------------------------------------------------------------- a picture
+
+
+def plot(costs: Mapping[str, Cost]) -> str:
+    """Return a picture as SVG: what a wait costs, over how late its message is told."""
+    points = {name: (cost.requests(NEVER), cost.delay) for name, cost in costs.items() if not name.startswith("best")}
+    right = 1.1 * max(x for x, _ in points.values())
+    top = 1.1 * max(y for _, y in points.values())
+    parts = [
+        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 400" font-family="sans-serif" font-size="13">',
+        '<rect width="640" height="400" fill="#fff"/>',
+        '<path d="M70 20V340H620" fill="none" stroke="#888"/>',
+        f'<text x="345" y="385" text-anchor="middle">requests of a wait ({NEVER:.0%} of them in vain)</text>',
+        '<text x="22" y="180" text-anchor="middle" transform="rotate(-90 22 180)">mean delay in seconds</text>',
+    ]
+    for step in range(5):
+        x, y = 70 + 550 * step / 4, 340 - 320 * step / 4
+        parts.append(f'<text x="{x:.0f}" y="358" text-anchor="middle" fill="#555">{right * step / 4:.0f}</text>')
+        parts.append(f'<text x="62" y="{y + 4:.0f}" text-anchor="end" fill="#555">{top * step / 4:.1f}</text>')
+    for name, (requests, delay) in points.items():
+        x, y = 70 + 550 * requests / right, 340 - 320 * delay / top
+        colour = "#c2185b" if name == "tempmailg" else "#37474f"
+        anchor, shift = ("end", -10) if x > 500 else ("start", 10)
+        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colour}"/>')
+        parts.append(f'<text x="{x + shift:.1f}" y="{y - 6:.1f}" text-anchor="{anchor}" fill="{colour}">{name}</text>')
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure, show, and keep what was found where the arguments say."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.waiting", description="What waiting costs.")
+    parser.add_argument("--short", action="store_true", help="only check that it works: the numbers mean nothing")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to a file")
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the schedules as SVG")
+    options = parser.parse_args(argv)
+    found = measures(short=options.short)
+    for measure in found:
+        show(measure)
+    if options.json:
+        options.json.write_text(json.dumps(as_json(found), indent=1, ensure_ascii=False) + "\n")
+    if options.plot:
+        options.plot.write_text(plot(_simulated(short=options.short)[1]))
+
+
+if __name__ == "__main__":
+    main()
