@@ -278,6 +278,8 @@ class QuotaPace:
 
     def delay(self, now: float) -> float:
         """Return the seconds until the bucket holds a look for a watch; 0 if it does, or if it never will."""
+        if self._tokens - self.under_way >= 1.0:
+            return 0.0
         self._fill(now)
         rate, missing = self._rate(now), 1.0 - (self._tokens - self.under_way)
         return missing / rate if rate > 0 and missing > 0 else 0.0

@@ -63,7 +63,7 @@ class Lease:
 
     def __init__(self, close_client: CloseClient) -> None:
         self.close_client = close_client
-        self.closed = False
+        self.closed: bool = False
         self._portal: Portal | None = None
 
     def run(self, function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -109,7 +109,8 @@ class Lease:
         _process.check_caller()
         with _process.lock:
             portal, self._portal = self._portal, None
-            first, self.closed = not self.closed, True
+            first = not self.closed
+            self.closed = True
         if first and portal is not None and portal.pid == os.getpid():
             portal.end_lease(self.close_client)
 
@@ -126,12 +127,14 @@ class Portal:
 
     Attributes:
         pid: The process that it works in: a fork copies the object, but not the thread.
+        loop: The loop.
         leases: How to close each client that has a lease.
         forgotten: Those of them that nobody can close any more.
     """
 
     def __init__(self) -> None:
-        self.pid = os.getpid()
+        self.pid: int = os.getpid()
+        self.loop: asyncio.AbstractEventLoop
         self.leases: set[CloseClient] = set()
         self.forgotten: set[CloseClient] = set()
         self._closing: set[asyncio.Task[None]] = set()

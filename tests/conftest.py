@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
     from tempmailg import AsyncClient
     from tempmailg.sandbox import Sandbox
@@ -26,6 +26,17 @@ def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _contract() -> Iterator[None]:
+    """Hold every honest answer of every sandbox in this process against the OpenAPI contract."""
+    from support.contract import watched
+
+    found: list[str] = []
+    with watched(found):
+        yield
+    assert found == [], found
 
 
 @pytest.fixture

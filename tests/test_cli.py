@@ -260,7 +260,7 @@ def test_wait_new_passes_over_what_is_there(shell: Shell, address: str) -> None:
 def test_a_wait_in_vain_exits_124_and_explains(shell: Shell, address: str) -> None:
     """A time-out leaves stdout empty and says on stderr what arrived instead."""
     shell.sandbox.deliver(address, subject="News", text="nothing")
-    outcome = shell.run("wait", "--code", "--timeout", "0.3")
+    outcome = shell.run("wait", "--code", "--timeout", "2")
     assert (outcome.status, outcome.stdout) == (124, "")
     assert outcome.stderr.count("\n") == 1
     assert "'News'" in outcome.stderr

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from tempmailg._transport import Request
 
-HALF = 2_000_000
+HALF = 3_000_000
 REPORT_GAP = _download.REPORT_GAP
 SIZE = len(BODY)
 

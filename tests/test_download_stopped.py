@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
     from pathlib import Path
 
-HALF = 2_000_000
+HALF = 3_000_000
 
 
 @types.coroutine

@@ -43,10 +43,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return _reader_left()
     except (KeyboardInterrupt, click.Abort):
         return _fail(INTERRUPTED, "interrupted")
-    except click.UsageError as error:
+    except click.UsageError as error:  # click raises no other error here
         return _fail(USAGE, _usage(error))
-    except click.ClickException as error:
-        return _fail(ERROR, error.format_message())
     except Exception as error:  # noqa: BLE001 - the last line of defence: a person reads one line
         return _failed(error, manner)
 

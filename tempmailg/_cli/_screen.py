@@ -243,6 +243,6 @@ def to_json(value: object) -> str:
 def _plain(value: Any) -> object:  # noqa: ANN401 - a time, or any attrs value
     if isinstance(value, datetime):
         return value.isoformat()
-    names = [field.name for field in type(value).__attrs_attrs__]
+    fields: tuple[Any, ...] = value.__attrs_attrs__
     # A mailbox's token is a secret, and no command takes it.
-    return {name: getattr(value, name) for name in names if name != "email_token"}
+    return {field.name: getattr(value, field.name) for field in fields if field.name != "email_token"}

@@ -1,7 +1,7 @@
 """Codes and links: read what a person would read, or say nothing.
 
-The first room of the house: plain values in, plain values out, nothing is fetched, and whatever the message holds, nothing is raised
-and the time is linear in its length. The values stand here; what finds them is loaded on first use.
+The first room of the house: plain values in, plain values out. Nothing is fetched; whatever a message holds, nothing is
+raised, and the time is linear in its length. The values stand here; what finds them is loaded on first use.
 
     _page, _html   a message's source to the page a person sees (text, links, what is loud or hidden)
     _quotes        blanks out addresses and quoted replies
@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Literal
 import attrs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from tempmailg._extract import _codes, _links
+    from tempmailg._extract._clues import Clue
     from tempmailg._extract._page import Page
 
 __all__ = ["CodeCandidate", "LinkCandidate", "find_code", "find_codes", "find_link", "find_links", "to_text"]
@@ -83,6 +84,7 @@ def find_codes(
     *,
     is_html: bool,
     subject: str = "",
+    sender_name: str = "",
     length: int | None = None,
     pattern: str | re.Pattern[str] | None = None,
 ) -> list[CodeCandidate]:
@@ -92,6 +94,7 @@ def find_codes(
         content: The message's source.
         is_html: Whether it is HTML.
         subject: The message's subject.
+        sender_name: The sender's name, whose words say nothing about a number ("Order Desk").
         length: How many letters and digits the code has; dashes are not counted.
         pattern: A regular expression that the whole code matches.
 
@@ -107,7 +110,9 @@ def find_codes(
             start=finding.spot.start,
             end=finding.spot.end,
         )
-        for finding in _code_findings(content, is_html=is_html, subject=subject, fits=_criteria(length, pattern))
+        for finding in _code_findings(
+            content, is_html=is_html, subject=subject, sender_name=sender_name, fits=_criteria(length, pattern)
+        )
     ]
 
 
@@ -116,6 +121,7 @@ def find_code(
     *,
     is_html: bool,
     subject: str = "",
+    sender_name: str = "",
     length: int | None = None,
     pattern: str | re.Pattern[str] | None = None,
 ) -> str | None:
@@ -126,12 +132,20 @@ def find_code(
     """
     from tempmailg._extract._codes import ACCEPTED, CLEAR
 
-    candidates = find_codes(content, is_html=is_html, subject=subject, length=length, pattern=pattern)
+    candidates = find_codes(
+        content, is_html=is_html, subject=subject, sender_name=sender_name, length=length, pattern=pattern
+    )
     return candidates[0].value if _stands_clear([each.score for each in candidates], ACCEPTED, CLEAR) else None
 
 
 def find_links(
-    content: str, *, is_html: bool, subject: str = "", contains: str | None = None, text: str | None = None
+    content: str,
+    *,
+    is_html: bool,
+    subject: str = "",
+    sender_name: str = "",
+    contains: str | None = None,
+    text: str | None = None,
 ) -> list[LinkCandidate]:
     """Find the links of a message, the one it asks to follow first.
 
@@ -139,7 +153,8 @@ def find_links(
         content: The message's source.
         is_html: Whether it is HTML.
         subject: The message's subject.
-        contains: A part of the target's address.
+        sender_name: The sender's name, whose words say nothing about a link.
+        contains: A part of the target's address, in any case.
         text: A part of what the message shows for it, in any case.
 
     Returns:
@@ -157,12 +172,20 @@ def find_links(
             start=finding.link.start,
             end=finding.link.end,
         )
-        for finding in _link_findings(content, is_html=is_html, subject=subject, contains=contains, text=text)
+        for finding in _link_findings(
+            content, is_html=is_html, subject=subject, sender_name=sender_name, contains=contains, text=text
+        )
     ]
 
 
 def find_link(
-    content: str, *, is_html: bool, subject: str = "", contains: str | None = None, text: str | None = None
+    content: str,
+    *,
+    is_html: bool,
+    subject: str = "",
+    sender_name: str = "",
+    contains: str | None = None,
+    text: str | None = None,
 ) -> str | None:
     """Find the one link that a message asks to follow; take the arguments of `find_links`.
 
@@ -172,7 +195,9 @@ def find_link(
     """
     from tempmailg._extract._links import ACCEPTED, CLEAR
 
-    candidates = find_links(content, is_html=is_html, subject=subject, contains=contains, text=text)
+    candidates = find_links(
+        content, is_html=is_html, subject=subject, sender_name=sender_name, contains=contains, text=text
+    )
     if len(candidates) == 1 and (contains is not None or text is not None):
         return candidates[0].url
     return candidates[0].url if _stands_clear([each.score for each in candidates], ACCEPTED, CLEAR) else None
@@ -180,7 +205,7 @@ def find_link(
 
 def _read(content: str, *, is_html: bool) -> Page:
     """Read a message's source; HTML without a tag, and text that is an HTML document, are taken for what they are."""
-    if is_html and "<" in content or _HTML_DOCUMENT.match(content):
+    if (is_html and "<" in content) or _HTML_DOCUMENT.match(content):
         from tempmailg._extract._html import read_html
 
         return read_html(content)
@@ -193,28 +218,30 @@ _HTML_DOCUMENT = re.compile(r"\s*+<(?:!doctype html|html)\b", re.IGNORECASE)
 
 
 def _code_findings(
-    content: str, *, is_html: bool, subject: str, fits: Callable[[str], bool] | None
+    content: str, *, is_html: bool, subject: str, sender_name: str, fits: Callable[[str], bool] | None
 ) -> list[_codes.Finding]:
     from tempmailg._extract import _codes
-    from tempmailg._extract._quotes import without_addresses, without_quotes
+    from tempmailg._extract._quotes import without_addresses, without_name, without_quotes
 
     page = _read(content, is_html=is_html)
-    text = without_addresses(without_quotes(page, subject))
-    return _codes.find(_codes.Mail(subject, text, page.loud), fits)
+    text = without_addresses(without_quotes(page.text, subject))
+    mail = _codes.Mail(without_name(subject, sender_name), without_name(text, sender_name), page.loud)
+    return _codes.find(mail, fits)
 
 
 def _link_findings(
-    content: str, *, is_html: bool, subject: str, contains: str | None, text: str | None
+    content: str, *, is_html: bool, subject: str, sender_name: str, contains: str | None, text: str | None
 ) -> list[_links.Finding]:
     from tempmailg._extract import _links
-    from tempmailg._extract._quotes import without_quotes
+    from tempmailg._extract._quotes import without_name, without_quotes
 
     page = _read(content, is_html=is_html)
-    wanted = "" if text is None else text.casefold()
+    part, wanted = (contains or "").casefold(), (text or "").casefold()
+    findings = _links.find(page, without_quotes(page.text, subject), without_name(subject, sender_name))
     return [
         finding
-        for finding in _links.find(page, without_quotes(page, subject), subject)
-        if (contains or "") in finding.link.url and wanted in finding.link.text.casefold()
+        for finding in findings
+        if part in finding.link.url.casefold() and wanted in finding.link.text.casefold()
     ]
 
 
@@ -235,5 +262,5 @@ def _stands_clear(scores: list[float], accepted: float, clear: float) -> bool:
     return bool(scores) and scores[0] >= accepted and (len(scores) == 1 or scores[0] - scores[1] >= clear)
 
 
-def _told(first: str, clues: tuple[_codes.Clue, ...]) -> str:
+def _told(first: str, clues: Iterable[Clue]) -> str:
     return ", ".join(filter(None, (first, *(clue.words for clue in clues))))

@@ -1,14 +1,16 @@
 """Codes: what stands in a message that a person would type somewhere, with the evidence for it.
 
-A pipeline: find what has the shape of a code → read the words around it → add up the clues → keep the best place of each value.
-Clues are worth points; a code is believed from `ACCEPTED` points, and only when it stands `CLEAR` above every other value.
+A pipeline: find what has the shape of a code → read the words around it → add up the clues → keep the best place of
+each value. Clues are worth points; a code is believed from `ACCEPTED` points, and only when it stands `CLEAR` above
+every other.
 """
 
+# ruff: noqa: RUF001 -- apostrophes of every kind join words
 from __future__ import annotations
 
 import re
 from itertools import accumulate
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tempmailg._extract._clues import Clue
 from tempmailg._extract._context import Context, read_context
@@ -90,13 +92,18 @@ _SOLE, _BRIEF = 24, 60
 
 _VAGUE = frozenset({Shape.LETTERS, Shape.PHRASE, Shape.WORD_NUMBER, Shape.YEAR})
 _NEEDS_NAME = frozenset({Shape.LETTERS, Shape.LETTER_BLOCKS, Shape.PHRASE, Shape.WORD_NUMBER})
-_ADJACENT = re.compile(r"[ '’-]?(?:(?:de|del|do|da|di|d|du|of|for|za|na|pour|para|per|til|fur|der|des) )?", re.IGNORECASE)
+_ADJACENT = re.compile(
+    r"[ '’-]?(?:(?:de|del|do|da|di|d|du|of|for|za|na|pour|para|per|til|fur|der|des) )?", re.IGNORECASE
+)
 _PRICE = re.compile(r"[%$€£¥₹₽₩₺₫₪]")
 _AMOUNT = re.compile(r"[$€£¥₹₽₩₺₫₪]\s?\d|\d\s?[€$£₽₺₫₪]")
 _DIALLED = re.compile(r"#|,,")
 _DIALLING = re.compile(r",,\d")
 _ORIGIN_BOUND = re.compile(r"^@[\w.-]++ #(\S{4,32})(?: [^\n]*+)?\Z", re.MULTILINE)
 _DECORATION = re.compile(r"[\W_]++")
+
+
+Place = Literal["subject", "text"]
 
 
 class Mail(NamedTuple):
@@ -110,7 +117,7 @@ class Mail(NamedTuple):
 class Finding(NamedTuple):
     """A spot with the clues for and against it."""
 
-    place: str
+    place: Place
     spot: Spot
     clues: tuple[Clue, ...]
 
@@ -163,7 +170,7 @@ def _spots(text: str, fits: Callable[[str], bool] | None) -> list[Spot]:
 
 
 def _judge(
-    place: str, mail: Mail, spots: list[Spot], general: tuple[Clue, ...], tongues: Tongues | None
+    place: Place, mail: Mail, spots: list[Spot], general: tuple[Clue, ...], tongues: Tongues | None
 ) -> Iterator[Finding]:
     text = mail.text
     for spot, floor, ceiling in zip(spots, _floors(spots), _ceilings(spots, len(text)), strict=True):
@@ -173,7 +180,7 @@ def _judge(
 
 
 def _floors(spots: Sequence[Spot]) -> list[int]:
-    """Return where the words of each spot begin: behind the spot before it, for a name belongs to what it names first."""
+    """Return where the words of each spot begin: behind the one before, for a name belongs to what it names first."""
     ends = (0 if spot.shape in _VAGUE else spot.end for spot in spots)
     return [0, *accumulate(ends, max)][: len(spots)]
 
@@ -236,7 +243,7 @@ def _name_after(words: _Words) -> Clue | None:
 
 
 def _name(hits: Sequence[Hit]) -> Hit | None:
-    """Return the word that names what comes next: the nearest; but a sentence that asks to type a code means the code."""
+    """Return the word that names what comes next: the nearest, but a sentence that asks to type means the code."""
     names = [hit for hit in hits if hit.kind & _NAMING]
     codes = [hit for hit in names if hit.kind & _CODE]
     if codes and kinds_of(hits) & Kind.ENTER:
@@ -306,13 +313,14 @@ def _without_rivals(findings: list[Finding]) -> list[Finding]:
     if len(rivals) != 1:
         return findings
     return [
-        finding._replace(clues=(*finding.clues, ONLY)) if _key(finding.spot) in rivals else finding for finding in findings
+        finding._replace(clues=(*finding.clues, ONLY)) if _key(finding.spot) in rivals else finding
+        for finding in findings
     ]
 
 
 def _best_of_each_value(findings: list[Finding]) -> list[Finding]:
     """Keep the best place of each value; a value in both subject and text gains by it."""
-    places: dict[str, set[str]] = {}
+    places: dict[str, set[Place]] = {}
     best: dict[str, Finding] = {}
     for finding in sorted(findings, key=lambda finding: -finding.points):
         key = _key(finding.spot)

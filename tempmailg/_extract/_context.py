@@ -1,5 +1,6 @@
 """Context: the words before and after a passage that belong to it."""
 
+# ruff: noqa: RUF001 -- sentences end in full-width marks, too
 from __future__ import annotations
 
 import re

@@ -1,9 +1,9 @@
 """HTML to a page, in one pass.
 
-Measured against lxml and selectolax (benchmarks/extraction.py): a mail is read for its text, its links and what is
-hidden or loud, and for that a tree is a detour. The tokenizer below follows the HTML standard where it matters to the
-eye (comments, raw text, quoted attributes, unterminated tags). It looks at each character a bounded number of times:
-no pattern can backtrack, and what never ends (a comment, a quote, a tag, a style sheet) swallows the rest, as in a browser.
+A mail is read for its text, its links and what is hidden or loud; for that a tree is a detour (benchmarks/extraction.py
+measures it beside lxml and selectolax). The tokenizer below follows the HTML standard where it matters to the eye:
+comments, raw text, quoted attributes, unterminated tags. It looks at each character a bounded number of times: no pattern
+can backtrack, and what never ends (a comment, a style sheet, a script) swallows the rest, as in a browser.
 """
 
 from __future__ import annotations
@@ -21,11 +21,17 @@ from tempmailg._extract._page import MAX_CONTENT, MAX_TEXT, Anchor, Page, visibl
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_TAGS = 10_000
+MAX_TAGS = 6_000
 """Tags that are read; the rest of the message is cut. Newsletters of 250 KB hold about 4,000."""
 
 _MAX_CSS = 65_536
 """Characters of a style sheet that are read."""
+
+_MAX_STYLE = 1_000
+"""Characters of a style attribute that are read."""
+
+_MAX_ATTRIBUTES = 8_192
+"""Characters of a tag that are read; longer ones carry pictures."""
 
 _TOKEN = re.compile(
     r"""
@@ -43,12 +49,66 @@ _RAW = {
     for name in ("iframe", "noembed", "noframes", "plaintext", "script", "style", "textarea", "title", "xmp")
 }
 
-_VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())
-_UNSEEN = frozenset("audio canvas datalist map object select svg template video xml".split())
-_LOUD = frozenset("code h1 h2 h3 kbd pre samp tt".split())
-_LINE = frozenset("body center dd div dt fieldset footer form header html li main nav section tr".split())
+_VOID = frozenset(
+    {
+        "area",
+        "base",
+        "br",
+        "col",
+        "embed",
+        "hr",
+        "img",
+        "input",
+        "link",
+        "meta",
+        "param",
+        "source",
+        "track",
+        "wbr",
+    }
+)
+_UNSEEN = frozenset({"audio", "canvas", "datalist", "map", "object", "select", "svg", "template", "video", "xml"})
+_LOUD = frozenset({"code", "h1", "h2", "h3", "kbd", "pre", "samp", "tt"})
+_LINE = frozenset(
+    {
+        "body",
+        "center",
+        "dd",
+        "div",
+        "dt",
+        "fieldset",
+        "footer",
+        "form",
+        "header",
+        "html",
+        "li",
+        "main",
+        "nav",
+        "section",
+        "tr",
+    }
+)
 _PARAGRAPH = frozenset(
-    "address article aside blockquote dl figure h1 h2 h3 h4 h5 h6 hr ol p pre table ul".split(),
+    {
+        "address",
+        "article",
+        "aside",
+        "blockquote",
+        "dl",
+        "figure",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "hr",
+        "ol",
+        "p",
+        "pre",
+        "table",
+        "ul",
+    }
 )
 _CELL = frozenset({"td", "th"})
 
@@ -66,8 +126,10 @@ _CLIPPED = re.compile(r"(?<![\w-])overflow\s*+:\s*+hidden")
 _SIZE = re.compile(r"(?<![\w-])font(?:-size)?+\s*+:[^;\d]*+(?:[1-9]00\s++)?+(\d++(?:\.\d++)?+)(px|pt|r?em|%|)")
 _SPACING = re.compile(r"(?<![\w-])letter-spacing\s*+:\s*+(\d*+(?:\.\d++)?+)(px|pt|r?em|%|)")
 _TELLING = re.compile(r"display|visibility|opacity|transparent|overflow|font|letter-spacing")
-_AT_RULE = re.compile(r"@[^{};]*+\{[^{}]*+(?:\{[^{}]*+\}[^{}]*+)*+(?:\}|\Z)|/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/|\Z)")
-_RULE = re.compile(r"([^{}]++)\{([^{}]*+)\}")
+_AT_RULE = re.compile(
+    r"@[^{};@]{0,200}+\{[^{}]*+(?:\{[^{}]*+\}[^{}]*+)*+(?:\}|\Z)|/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/|\Z)"
+)
+_RULE = re.compile(r"(?:(?<=[{}])|\A)([^{}]++)\{([^{}]*+)\}")
 _CLASS = re.compile(r"[a-z0-9]*+\.([\w-]++)\Z", re.IGNORECASE)
 
 
@@ -301,14 +363,14 @@ def _tokens(content: str) -> Iterator[tuple[str, str, str]]:
 def _attributes(source: str) -> dict[str, str]:
     """Read a tag's attributes; the first of a name counts, as in a browser."""
     found: dict[str, str] = {}
-    for name, value in _ATTRIBUTE.findall(source) if source else ():
+    for name, value in _ATTRIBUTE.findall(source[:_MAX_ATTRIBUTES]) if source else ():
         bare = value[1:-1] if value[:1] in {'"', "'"} else value
         found.setdefault(name.lower(), unescape(bare) if "&" in bare else bare)
     return found
 
 
 def _style(declarations: str) -> _Style:
-    css = declarations.lower()
+    css = declarations[:_MAX_STYLE].lower()
     if not _TELLING.search(css):
         return _PLAIN
     flat = _FLAT.search(css) is not None and _CLIPPED.search(css) is not None

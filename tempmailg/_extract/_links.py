@@ -1,8 +1,8 @@
 """Links: the one that a message asks to follow, with the evidence for it.
 
-A pipeline: collect the links (anchors, and addresses written out) → read their text, their target and the sentence around them → add
-up the clues → keep the best place of each target. A link that does something for one reader only carries something that is only his:
-an address without a token is no answer, however it is praised.
+A pipeline: collect the links (anchors, and addresses written out) → read their text, their target and the sentence
+around them → add up the clues → keep the best place of each target. A link that acts for one reader carries something
+that is only theirs: an address without a token is no answer, however it is praised.
 """
 
 from __future__ import annotations
@@ -78,17 +78,21 @@ _ADDRESS_AVOIDS = re.compile(
     r"|\.(?:png|jpe?g|gif|svg|webp|css|ico|pdf|ics)(?:$|\?)|revert|cancel|deny|reject|report|not-?_?me|wasnt|decline|revoke|abuse|blog",
 )
 _WRITTEN = re.compile(
-    r"https?://[^\s<>\"'`{}|\\^\[\]\u00ab\u00bb\u2018-\u201f\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef]{1,4096}+", re.IGNORECASE
+    r"https?://[^\s<>\"'`{}|\\^\[\]\u00ab\u00bb\u2018-\u201f\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef]{1,4096}+",
+    re.IGNORECASE,
 )
 _TRAILING = ".,;:!?'\"…*"
 _HTTP = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
 _PARTS = re.compile(
-    r"https?://(?P<host>[^/?#]*+)(?P<path>[^?#]*+)(?:\?(?P<query>[^#]*+))?+(?:#(?P<fragment>.*+))?+", re.IGNORECASE | re.DOTALL
+    r"https?://(?P<host>[^/?#]*+)(?P<path>[^?#]*+)(?:\?(?P<query>[^#]*+))?+(?:#(?P<fragment>.*+))?+",
+    re.IGNORECASE | re.DOTALL,
 )
 _CAMPAIGN = re.compile(r"(?:utm_\w+|ref|source|src|campaign|lang|locale|hl|mc_cid|fbclid|gclid|brand)\Z", re.IGNORECASE)
 _PAGE = re.compile(r"\.(?:html?|php|aspx?|jsp|cgi|pl)\Z", re.IGNORECASE)
 _TOKEN = re.compile(r"(?=[^\d]*\d)[\w~=.%:+@-]{3,}|[\w~=.%:+@-]{8,}")
-_SECRET_PART = re.compile(r"(?=[^\d]*\d)(?=[^A-Za-z]*[A-Za-z])[\w~=.%:+-]{5,}|\d{5,}|(?=[^A-Z]*[A-Z])[\w~=-]{12,}|[\w~=]{24,}|[\d-]{6,}")
+_SECRET_PART = re.compile(
+    r"(?=[^\d]*\d)(?=[^A-Za-z]*[A-Za-z])[\w~=.%:+-]{5,}|\d{5,}|(?=[^A-Z]*[A-Z])[\w~=-]{12,}|[\w~=]{24,}|[\d-]{6,}"
+)
 _SHOWN_ADDRESS = re.compile(r"\s*+(?:https?://)?+((?:[\w-]++\.)++[a-z]{2,})(?::\d++)?+(/\S*+)?+\s*+", re.IGNORECASE)
 _ALNUM = re.compile(r"[^\W_]")
 
@@ -244,7 +248,9 @@ def _best_of_each_target(findings: list[Finding]) -> list[Finding]:
             best[finding.link.url] = finding
             continue
         better = finding if finding.points > known.points else known
-        best[finding.link.url] = better._replace(clues=(*(clue for clue in better.clues if clue is not REPEATED), REPEATED))
+        best[finding.link.url] = better._replace(
+            clues=(*(clue for clue in better.clues if clue is not REPEATED), REPEATED)
+        )
     return sorted(best.values(), key=lambda finding: -finding.points)
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from tempmailg._extract._page import Page
+from tempmailg._extract._words import Kind, find_words, kinds_of
 
-_ADDRESS = re.compile(
-    r"(?:https?://|www\.)[!-~]++"
-    r"|(?<![\w.+-])[\w.+-]{1,64}+@[\w-]++(?:\.[\w-]++)++"
-    r"|(?<![\w.-])(?:[a-z0-9-]++\.)++[a-z]{2,}/[!-~]*+",
-    re.IGNORECASE,
+_NAME = 80
+"""Characters of a sender's name that are read."""
+
+_ADDRESSES = (
+    ("://", re.compile(r"https?://[!-~]++", re.IGNORECASE)),
+    ("@", re.compile(r"(?<![\w.+-])[\w.+-]{1,64}+@[\w-]++(?:\.[\w-]++)++")),
+    ("/", re.compile(r"(?<![\w.-])(?:[a-z0-9-]++\.)++[a-z]{2,}+/[!-~]*+", re.IGNORECASE)),
+    ("www.", re.compile(r"www\.[!-~]++", re.IGNORECASE)),
 )
+"""What an address of each kind holds at least, and how it is written."""
+
 _FORWARD = re.compile(r"\s*(?:fwd?|wg|tr|rv|enc|i|vs|doorst|pd)\s*:", re.IGNORECASE)
 _QUOTED_LINE = re.compile(r"^ *>(?![^\n]*<[ \t]*$)[^\n]*", re.MULTILINE)
 _ORIGINAL = re.compile(r"^[-_]{3,}+[^\n@]{0,40}+\n{1,2}(?:[^\n:]{2,12}+:[^\n]*+\n){2}", re.MULTILINE)
@@ -21,16 +24,27 @@ _ORIGINAL = re.compile(r"^[-_]{3,}+[^\n@]{0,40}+\n{1,2}(?:[^\n:]{2,12}+:[^\n]*+\
 
 def without_addresses(text: str) -> str:
     """Blank out web and mail addresses, whose digits are no codes; positions stay."""
-    return _ADDRESS.sub(_blank, text)
+    for mark, address in _ADDRESSES:
+        if mark in text:
+            text = address.sub(_blank, text)
+    return text
 
 
-def without_quotes(page: Page, subject: str) -> str:
+def without_quotes(text: str, subject: str) -> str:
     """Blank out quoted replies, unless the message was forwarded: then they are what it is about. Positions stay."""
     if _FORWARD.match(subject):
-        return page.text
-    text = _QUOTED_LINE.sub(_blank, page.text)
+        return text
+    text = _QUOTED_LINE.sub(_blank, text)
     original = _ORIGINAL.search(text)
     return text if original is None else text[: original.start()] + " " * (len(text) - original.start())
+
+
+def without_name(text: str, name: str) -> str:
+    """Blank out the sender's name where its words would mislead ("Order Desk", "Acme Meetings"); positions stay."""
+    kinds = kinds_of(find_words(name[:_NAME], None))
+    if not kinds & (Kind.OTHER | Kind.MEETING) or kinds & (Kind.CODE | Kind.OTP | Kind.ACT):
+        return text
+    return re.sub(re.escape(name[:_NAME].strip()), _blank, text, flags=re.IGNORECASE)
 
 
 def _blank(found: re.Match[str]) -> str:

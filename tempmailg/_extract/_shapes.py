@@ -1,5 +1,6 @@
 """Shapes: which passages of a text could be a code at all, judged by their characters alone."""
 
+# ruff: noqa: RUF001 -- typographic dashes join digits
 from __future__ import annotations
 
 import re
@@ -63,7 +64,9 @@ class _Ascii(dict[int, str]):
         return plain
 
 
-_ASCII = _Ascii({ord(hyphen): "-" for hyphen in "‐‑‒－﹣"} | {ord(space): " " for space in "\xa0\u2007\u2009\u202f\u3000"})
+_ASCII = _Ascii(
+    {ord(hyphen): "-" for hyphen in "‐‑‒－﹣"} | {ord(space): " " for space in "\xa0\u2007\u2009\u202f\u3000"}
+)
 
 _NUMERAL = re.compile(r"\d++(?:[ .,:/'’\t()–-]\d++)*+")
 _MIXED = re.compile(

@@ -3,15 +3,15 @@
 Words count only in languages that the message speaks: Hungarian prices (`ár`) are no Swedish verbs (`är`).
 """
 
+# ruff: noqa: RUF001 -- typographic dashes and apostrophes join words
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections import Counter, defaultdict
 from enum import IntEnum
-from functools import cache, reduce
+from functools import cache
 from importlib.resources import files
-from operator import or_
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ class _Entry(NamedTuple):
 
 # Scripts whose words are not parted by spaces, or carry articles and prepositions glued to their front.
 _UNPARTED = (
-    "\u0590-\u08ff\u0e00-\u0eff\u1000-\u109f\u1200-\u137f\u1780-\u17ff\u3005-\u30ff\u3400-\u9fff\uac00-\ud7af\uff66-\uff9f"
+    "\u0590-\u08ff\u0e00-\u0eff\u1000-\u109f\u1200-\u137f\u1780-\u17ff"  # Hebrew to Arabic, Thai to Khmer
+    "\u3005-\u30ff\u3400-\u9fff\uac00-\ud7af\uff66-\uff9f"  # kana, Han, Hangul
 )
 _POSITION = re.compile(rf"(?<!\w)\w|[{_UNPARTED}]")
 _UNPARTED_END = re.compile(rf"[{_UNPARTED}]\Z")
@@ -99,7 +100,10 @@ def fold(text: str) -> str:
 
 def kinds_of(hits: Iterable[Hit]) -> int:
     """Join the kinds of some words."""
-    return reduce(or_, (hit.kind for hit in hits), 0)
+    kinds = 0
+    for hit in hits:
+        kinds |= hit.kind
+    return kinds
 
 
 def tongues_of(text: str) -> Tongues | None:
@@ -129,11 +133,15 @@ def find_words(text: str, tongues: Tongues | None) -> tuple[Hit, ...]:
 
 
 def _meaning(meanings: tuple[tuple[str, int], ...], tongues: Tongues | None) -> int:
-    return reduce(or_, (kind for language, kind in meanings if tongues is None or language in tongues), 0)
+    kinds = 0
+    for language, kind in meanings:
+        if tongues is None or language in tongues:
+            kinds |= kind
+    return kinds
 
 
 def _matches(text: str, lexicon: _Lexicon, tongues: Tongues | None = None) -> Iterator[tuple[int, int, _Entry]]:
-    """Yield where entries stand that begin a word (or stand anywhere, in unparted scripts), the longest of each place."""
+    """Yield where entries begin a word (or stand anywhere, in unparted scripts), the longest at each place."""
     done = 0
     for position in _POSITION.finditer(text):
         start = position.start()
@@ -197,14 +205,16 @@ class _Lexicon(NamedTuple):
 def _lexicon() -> _Lexicon:
     raw: defaultdict[str, list[tuple[str, str, int]]] = defaultdict(list)
     inner: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
-    for language, kind, words in _rows(files(__package__).joinpath("words.txt").read_text(encoding="utf-8")):
+    for language, kind, words in _rows(files("tempmailg._extract").joinpath("words.txt").read_text(encoding="utf-8")):
         for word in words:
             if word.startswith("*"):
                 inner[word[1:]].append((language, kind))
             else:
                 raw[word[:2]].append((word, language, kind))
     longest_first = sorted(inner, key=len, reverse=True)
-    pattern = "|".join(re.escape(word.rstrip("$")) + (r"(?!\w)" if word.endswith("$") else "") for word in longest_first)
+    pattern = "|".join(
+        re.escape(word.rstrip("$")) + (r"(?!\w)" if word.endswith("$") else "") for word in longest_first
+    )
     inner_meanings: defaultdict[str, tuple[tuple[str, int], ...]] = defaultdict(tuple)
     for word, meanings in inner.items():
         inner_meanings[word.rstrip("$")] += tuple(meanings)

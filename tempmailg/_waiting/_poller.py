@@ -6,16 +6,14 @@ import asyncio
 import math
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import evolve
-
-from tempmailg import _endpoints as endpoints
 from tempmailg import _errors as err
+from tempmailg._core import Sender
 from tempmailg._pace import fault_delay, look_gap
 from tempmailg._waiting._agenda import Agenda
 from tempmailg._waiting._inbox import Inbox
 
 if TYPE_CHECKING:
-    from tempmailg._core import Core, Sender
+    from tempmailg._core import Core
     from tempmailg._waiting._inbox import Listener, News, Place
 
 __all__ = ["Poller"]
@@ -225,8 +223,7 @@ class Poller:
 
     async def _fetch(self, inbox: Inbox, sender: Sender) -> News:
         patience = min(sender.timeout, LOOK_TIMEOUT * 2.0 ** min(inbox.faults, 10))
-        once = evolve(sender, timeout=patience, max_retries=0)
-        return await once.fetch(endpoints.list_messages(inbox.email), inbox.headers, inbox.read)
+        return await Sender(self._core, patience, max_retries=0).fetch(inbox.call, inbox.headers, inbox.read)
 
     def _looked(self, inbox: Inbox, payer: Listener, look: asyncio.Task[News]) -> None:
         """Draw the conclusions from a look that ended, in whichever way."""

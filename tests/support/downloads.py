@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BODY", "ETAG", "PAIR", "attachment", "files_in", "names_in", "opened", "serving", "until", "whole"]
 
-BODY: Final = random.Random(4).randbytes(3 * 1024 * 1024 + 17)
-"""A file of more than three writes, not a whole number of them."""
+BODY: Final = random.Random(4).randbytes(5 * 1024 * 1024 + 17)
+"""A file of more than two writes, not a whole number of them."""
 
 ETAG: Final = '"the-first-version"'
 PAIR: Final = ("m1", "file.txt")

@@ -1,5 +1,6 @@
 """Messages written to cost time: every construct that a reader of HTML or text may stumble over, repeated."""
 
+# ruff: noqa: RUF001 -- full-width digits are one of the costly constructs
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping

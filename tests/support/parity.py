@@ -16,7 +16,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import jsonschema
+import jsonschema_rs
 import pytest
 from attrs import define, field, frozen
 
@@ -117,6 +117,6 @@ def misfit(schema: str, value: Any) -> str:
     """Return where a value does not fit a schema of the contract, or an empty text."""
     contract = _contract()
     rules = {"$ref": f"#/components/schemas/{schema}", "components": contract["components"]}
-    validator: Any = jsonschema.Draft202012Validator(rules)
+    validator = jsonschema_rs.Draft202012Validator(rules)
     error = next(iter(validator.iter_errors(value)), None)
-    return "" if error is None else f"{error.json_path}: {error.message}"
+    return "" if error is None else f"{list(error.instance_path)}: {error.message}"
