@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["PATIENCE", "Cost", "arrivals", "cost_of", "schedules"]
 
 Gap: TypeAlias = Callable[[float, int, float], float]
-"""From the seconds since the wait began, the number of looks so far and a random number to the seconds until the next."""
+"""From the seconds since the wait began, the looks so far and a random number to the seconds until the next look."""
 
 PATIENCE: Final = 300.0
 """Seconds after which a wait gives up."""

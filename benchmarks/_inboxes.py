@@ -1,25 +1,26 @@
 """A server with any number of mailboxes, all alike, that mail arrives in as time goes by; it counts like the service.
 
-It runs in a process of its own: ``python -m benchmarks._inboxes '{"quota": 1000, …}'`` prints its port, serves until its
-input ends, and then prints what it has counted.
+It runs in a process of its own: ``python -m benchmarks._inboxes '{"quota": 1000, …}'`` prints its port, serves until
+its input ends, and then prints what it has counted.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from email.utils import formatdate
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from benchmarks._mail import answer_body
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
 
 __all__ = ["Count", "Plan", "running_inboxes"]
 
@@ -57,8 +58,15 @@ class Count:
 
 
 _HEAD = (
-    "HTTP/1.1 {status}\r\nDate: {date}\r\nContent-Type: application/json\r\nX-RateLimit-Limit: {limit}\r\n"
-    "X-RateLimit-Used: {used}\r\nX-RateLimit-Remaining: {left}\r\nX-RateLimit-Reset: {reset}\r\nContent-Length: {length}\r\n\r\n"
+    "HTTP/1.1 {status}\r\n"
+    "Date: {date}\r\n"
+    "Content-Type: application/json\r\n"
+    "X-RateLimit-Limit: {limit}\r\n"
+    "X-RateLimit-Used: {used}\r\n"
+    "X-RateLimit-Remaining: {left}\r\n"
+    "X-RateLimit-Reset: {reset}\r\n"
+    "Content-Length: {length}\r\n"
+    "\r\n"
 )
 
 
@@ -113,7 +121,7 @@ class _Replies(asyncio.Protocol):
 
 
 @contextmanager
-def running_inboxes(plan: Plan) -> Iterator[tuple[str, Count]]:
+def running_inboxes(plan: Plan) -> Generator[tuple[str, Count]]:
     """Run the server for a block of code, which gets its base URL and, behind the block, what was counted."""
     command = [sys.executable, "-m", "benchmarks._inboxes", json.dumps(asdict(plan))]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
@@ -135,9 +143,14 @@ async def _serve(plan: Plan) -> None:
     print(json.dumps(asdict(service.count)), flush=True)
 
 
-if __name__ == "__main__":
-    with contextlib.suppress(ModuleNotFoundError):  # twice as fast with it, and fast enough without
-        import uvloop
+def _loop() -> asyncio.AbstractEventLoop:
+    try:  # twice as fast with it, and fast enough without
+        from uvloop import new_event_loop
+    except ModuleNotFoundError:
+        return asyncio.new_event_loop()
+    return new_event_loop()
 
-        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
-    asyncio.run(_serve(Plan(**json.loads(sys.argv[1]))))
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=_loop) as runner:
+        runner.run(_serve(Plan(**json.loads(sys.argv[1]))))

@@ -16,7 +16,7 @@ __all__ = ["measures"]
 
 MAILBOXES: Final = (1, 10, 100, 1_000, 10_000)
 LOOKS: Final = 1_000  # in each round, at least
-ROUNDS: Final = 7
+ROUNDS: Final = 5
 CLIENT: Final = "tempmailg"
 BARE: Final = "aiohttp + json"
 

@@ -14,7 +14,7 @@ from benchmarks._harness import Goal, Measure, Row, Sample, Spread, interleaved,
 
 __all__ = ["measures"]
 
-ROUNDS: Final = 21
+ROUNDS: Final = 15
 BASELINE: Final = "import aiohttp"
 
 _PLAIN: Final = "import sys; sys.modules['orjson'] = sys.modules['uvloop'] = None; "  # as if `fast` were not installed

@@ -60,21 +60,21 @@ class Core:
     def __init__(
         self, key: Secret, transport: Transport, user_agent: str, *, owns_transport: bool, quota_reserve: int = 0
     ) -> None:
-        self.key = key
-        self.transport = transport
-        self.owns_transport = owns_transport
-        self.headers = {
+        self.key: Secret = key
+        self.transport: Transport = transport
+        self.owns_transport: bool = owns_transport
+        self.headers: dict[str, str] = {
             "Authorization": key.as_bearer(),
             "Accept": "application/json",
             "User-Agent": user_agent,
         }
         self.quota: Quota | None = None
-        self.retries = RetryBudget()
-        self.pace = QuotaPace(quota_reserve)
-        self.clock = ServiceClock()
+        self.retries: RetryBudget = RetryBudget()
+        self.pace: QuotaPace = QuotaPace(quota_reserve)
+        self.clock: ServiceClock = ServiceClock()
         self._background: Background | None = None
         self._background_pid = 0
-        self.closed = False
+        self.closed: bool = False
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(

@@ -229,7 +229,7 @@ class QuotaPace:
         self._tokens = float(BURST)
         self._filled_at: float | None = None
         self._has_asked = False  # an answer came, whether or not it told the quota
-        self.under_way = 0
+        self.under_way: int = 0
 
     def note(self, quota: Quota, until_reset: float | None, now: float) -> None:
         """Take in what an answer tells of the quota.
@@ -240,7 +240,7 @@ class QuotaPace:
             now: Our monotonic time, in seconds.
         """
         self._fill(now)
-        before, is_new = self._remaining, quota.resets_at != self._resets_at
+        before, is_new = self._remaining, quota.resets_at != self._resets_at or self._is_reset(now)
         if before is not None and quota.remaining < before:
             self._pay(before - quota.remaining)
         if before is None or is_new or quota.remaining < before or quota.remaining > before + OUT_OF_ORDER:

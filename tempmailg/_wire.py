@@ -29,13 +29,18 @@ if TYPE_CHECKING:
 
 Hook = Callable[[Any, Any], Any]
 
-_fast_loads: Callable[[bytes], Any]
-try:  # the extra `fast`; stricter than the standard library, which therefore has the last word below
-    from orjson import loads as _fast_loads
-except ModuleNotFoundError:
 
-    def _fast_loads(body: bytes) -> Any:  # noqa: ANN401 - JSON can be anything
-        return json.loads(body.decode())  # given bytes, it would first guess which of five encodings they are in
+def _plain_loads(body: bytes) -> Any:  # noqa: ANN401 - JSON can be anything
+    return json.loads(body.decode())  # given bytes, it would first guess which of five encodings they are in
+
+
+_fast_loads: Callable[[bytes], Any] = _plain_loads
+try:  # the extra `fast`; stricter than the standard library, which therefore has the last word below
+    import orjson
+except ModuleNotFoundError:
+    pass
+else:
+    _fast_loads = orjson.loads
 
 
 __all__ = ["MAX_BODY", "decode", "decode_messages", "quota_of", "server_time_of", "status_error", "target_of"]
@@ -509,7 +514,7 @@ _BEFORE: Final[dict[type, Callable[[dict[str, Any]], None]]] = {
 
 def _object_hook(converter: Converter, kind: type) -> Hook:
     fields = {name: override(rename=wire, struct_hook=hook) for name, (wire, hook) in _FIELDS[kind].items()}
-    generated: Hook = make_dict_structure_fn(kind, converter, **fields)  # type: ignore[arg-type] # overrides by field name
+    generated = cast("Hook", make_dict_structure_fn(kind, converter, **fields))  # type: ignore[arg-type] # overrides by field name
     prepare = _BEFORE.get(kind)
 
     def structure(value: Any, kind: Any) -> Any:  # noqa: ANN401 - cattrs' signature of a hook

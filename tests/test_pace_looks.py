@@ -221,6 +221,34 @@ def test_few_looks_are_under_way_when_little_is_left() -> None:
     assert pace.has_room(0.0)
 
 
+def test_the_first_look_goes_alone() -> None:
+    """Before an answer, and after a reset, nobody knows how little is left, so one look has to find out."""
+    pace = QuotaPace(0)
+    pace.begin()
+    assert not pace.has_room(0.0)
+    pace.end(counted=True)
+    assert all(_begun(pace, 0.0) for _ in range(32)), "a service that tells no quota sets no limit"
+    known = QuotaPace(0)
+    known.note(quota(50_000), 100, 0.0)
+    assert all(_begun(known, 99.0) for _ in range(32))
+    assert not known.has_room(101.0)
+    known.note(quota(50_000, resets_at=NOON + timedelta(days=30)), 1_000, 101.0)
+    assert known.has_room(101.0)
+
+
+def _begun(pace: QuotaPace, now: float) -> bool:
+    has_room = pace.has_room(now)
+    pace.begin()
+    return has_room
+
+
+def test_a_reset_in_the_past_is_none() -> None:
+    """A service whose reset lies behind its own clock is treated as one that tells none."""
+    pace = QuotaPace(0)
+    pace.note(quota(0), -5.0, 0.0)
+    assert pace.is_exhausted(10.0)
+
+
 def test_a_quota_without_a_reset_is_kept_at_the_default_pace() -> None:
     """If the service does not say when the count starts again, the default pace and the reserve hold."""
     pace = QuotaPace(0)

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 from support.checks import CANARY, Recorder, assert_hidden, everything_told_by, listening, trial
 from support.fault_server import RESET, STALL, Answer, FaultServer, head, reply
+from support.virtual import VirtualTransport, listing, message
 
 import tempmailg
 from tempmailg import AsyncClient
@@ -306,3 +307,14 @@ async def test_a_client_that_was_never_used_needs_no_close() -> None:
     """Without a connection there is nothing to warn of."""
     client = tempmailg.AsyncClient(CANARY)
     del client
+
+
+async def test_an_unreadable_message_tells_no_key(caplog: pytest.LogCaptureFixture) -> None:
+    """What a watch reports and logs of a message that it cannot read is free of a key that the service echoed."""
+    echo = message("a", receivedAt=CANARY)
+    transport = VirtualTransport(lambda _, __: listing(echo, message("b")))
+    async with AsyncClient(CANARY, transport=transport) as client, client.watch(BOX) as watch:
+        await anext(watch)
+        (reported,) = watch.health.unreadable
+    assert "receivedAt" in caplog.text
+    assert_hidden([str(reported), reported.body, caplog.text])

@@ -2,8 +2,8 @@
 
 A mail is read for its text, its links and what is hidden or loud; for that a tree is a detour (benchmarks/extraction.py
 measures it beside lxml and selectolax). The tokenizer below follows the HTML standard where it matters to the eye:
-comments, raw text, quoted attributes, unterminated tags. It looks at each character a bounded number of times: no pattern
-can backtrack, and what never ends (a comment, a style sheet, a script) swallows the rest, as in a browser.
+comments, raw text, quoted attributes, unterminated tags. It looks at each character a bounded number of times: no
+pattern can backtrack, and what never ends (a comment, a style sheet, a script) swallows the rest, as in a browser.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ _AT_RULE = re.compile(
     r"@[^{};@]{0,200}+\{[^{}]*+(?:\{[^{}]*+\}[^{}]*+)*+(?:\}|\Z)|/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/|\Z)"
 )
 _RULE = re.compile(r"(?:(?<=[{}])|\A)([^{}]++)\{([^{}]*+)\}")
-_CLASS = re.compile(r"[a-z0-9]*+\.([\w-]++)\Z", re.IGNORECASE)
+_CLASS = re.compile(r"\A[a-z0-9]*+\.([\w-]++)\Z", re.IGNORECASE)
 
 
 class _Style(NamedTuple):
@@ -276,7 +276,7 @@ class _Reader:
         """Keep the rules for a single class, outside of media queries: preheaders are hidden and codes enlarged so."""
         for selectors, declarations in _RULE.findall(_AT_RULE.sub("", css[:_MAX_CSS])):
             for selector in selectors.split(","):
-                if found := _CLASS.match(selector.strip()):
+                if found := _CLASS.search(selector.strip()):
                     self.sheet[found[1]] = _style(declarations)
 
     def page(self) -> Page:

@@ -49,6 +49,7 @@ DENIED = Clue(-6.0, "for those who did not ask")
 ADDRESS_ASKS = Clue(2.0, "its address asks for it")
 ADDRESS_HINTS = Clue(1.0, "its address speaks of an account")
 PERSONAL = Clue(1.5, "its address is made for one reader")
+PERHAPS_PERSONAL = Clue(0.5, "its address asks for it and carries something")
 IMPERSONAL = Clue(-6.0, "its address is the same for everyone")
 AVOIDED_ADDRESS = Clue(-4.0, "its address is that of a link nobody has to follow")
 HOME = Clue(-4.0, "it leads to a home page")
@@ -220,7 +221,23 @@ def _address_clues(url: str) -> Iterator[Clue]:
         yield ADDRESS_ASKS
     elif _ADDRESS_HINTS.search(speaking):
         yield ADDRESS_HINTS
-    yield PERSONAL if _personal(path, query) else IMPERSONAL
+    yield _owner(path, query)
+
+
+def _owner(path: str, query: str) -> Clue:
+    """Return the clue of whether an address was made for one reader."""
+    if _personal(path, query):
+        return PERSONAL
+    return PERHAPS_PERSONAL if _asks_with_something(path, query) else IMPERSONAL
+
+
+def _asks_with_something(path: str, query: str) -> bool:
+    """Whether an address that asks for something hands a value over, however short: `/verify?t=1`, `/confirm/abc`."""
+    asked = _ADDRESS_ASKS.search(path.lower())
+    if asked is None:
+        return False
+    values = (pair.partition("=") for pair in query.split("&"))
+    return bool(path[asked.end() :].partition("/")[2]) or any(v and not _CAMPAIGN.match(n) for n, _, v in values)
 
 
 def _personal(path: str, query: str) -> bool:
@@ -233,7 +250,9 @@ def _personal(path: str, query: str) -> bool:
 
 def _with_only(findings: list[Finding]) -> list[Finding]:
     """Credit a link that is the only one made for its reader."""
-    personal = [index for index, finding in enumerate(findings) if PERSONAL in finding.clues]
+    personal = [
+        index for index, finding in enumerate(findings) if {PERSONAL, PERHAPS_PERSONAL} & set(finding.clues)
+    ]
     if len(personal) == 1:
         finding = findings[personal[0]]
         findings[personal[0]] = finding._replace(clues=(*finding.clues, ONLY))

@@ -145,8 +145,8 @@ class Inbox:
         self.quiet_since = now
         self.begun = -math.inf  # the last look
         self.awaited_since = now  # since when somebody has been waiting for the whole list
-        # Python's own keyed hash takes half of the time of the fastest in hashlib, and its 64 bits are enough: a message
-        # would have to make its body collide with the one before it, and would then be told with the next change.
+        # Python's own keyed hash takes half of the time of the fastest in hashlib, and its 64 bits are enough: the list
+        # with a new message would have to collide with the one before it, and would be told with the next change.
         self.digest: int | None = None
         self.etag: str | None = None
         self.faults = 0  # in a row

@@ -223,7 +223,10 @@ class Poller:
 
     async def _fetch(self, inbox: Inbox, sender: Sender) -> News:
         patience = min(sender.timeout, LOOK_TIMEOUT * 2.0 ** min(inbox.faults, 10))
-        return await Sender(self._core, patience, max_retries=0).fetch(inbox.call, inbox.headers, inbox.read)
+        news = await Sender(self._core, patience, max_retries=0).fetch(inbox.call, inbox.headers, inbox.read)
+        for error in news.unreadable:
+            self._core.conceal(error)  # they go to logs and to the watch's health
+        return news
 
     def _looked(self, inbox: Inbox, payer: Listener, look: asyncio.Task[News]) -> None:
         """Draw the conclusions from a look that ended, in whichever way."""

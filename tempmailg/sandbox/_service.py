@@ -72,7 +72,7 @@ class Service:
         self.state = state
         self.base_url = base_url
         self.etags = etags
-        self.faults = Faults()
+        self.faults: Faults = Faults()
         self.journal: deque[JournalEntry] = deque(maxlen=state.limits.journal)
 
     def handle(self, method: str, target: str, headers: Mapping[str, str]) -> Answer:

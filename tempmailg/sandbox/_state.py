@@ -163,11 +163,11 @@ class State:
         limits: Limits,
     ) -> None:
         self.clock = clock
-        self.domains = tuple(domains)
+        self.domains: tuple[SandboxDomain, ...] = tuple(domains)
         self.lifetime = lifetime
         self.order: Order = order
         self.limits = limits
-        self.lock = threading.RLock()
+        self.lock: threading.RLock = threading.RLock()
         self._seed = seed
         self._first_accounts = {key: evolve(account) for key, account in accounts.items()}
         self.reset()
@@ -176,11 +176,11 @@ class State:
         """Forget everything that happened; the clock goes on."""
         with self.lock:
             self._chance = random.Random(self._seed)  # noqa: S311 - names for tests, not secrets
-            self.accounts = {key: evolve(account) for key, account in self._first_accounts.items()}
+            self.accounts: dict[str, Account] = {key: evolve(account) for key, account in self._first_accounts.items()}
             self.boxes: dict[str, Box] = {}
             self.messages: dict[str, Stored] = {}
-            self.total_bytes = 0
-            self.resets_at = self._next_reset()
+            self.total_bytes: int = 0
+            self.resets_at: float = self._next_reset()
             self._last_id = _FIRST_ID - 1
 
     # ------------------------------------------------------------------------------------------------ accounts

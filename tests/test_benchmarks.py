@@ -1,0 +1,129 @@
+"""The benchmarks work. What they measure is for people to judge: nothing here looks at a time."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT))  # the benchmarks are a package of the repository, not of the installation
+
+from benchmarks import _publish as publish  # noqa: E402 - behind the path that makes it importable
+from benchmarks._harness import (  # noqa: E402 - behind the path that makes it importable
+    Goal,
+    Measure,
+    Row,
+    Spread,
+    as_json,
+    interleaved,
+    ratio,
+    show,
+    spread,
+)
+from benchmarks._mail import PREFIXES  # noqa: E402 - behind the path that makes it importable
+from benchmarks._server import running_server  # noqa: E402 - behind the path that makes it importable
+from benchmarks._worker import Worker  # noqa: E402 - behind the path that makes it importable
+
+
+def measure() -> Measure:
+    figures = {"CPU µs/call": 100.0, "calls/s": 9_000.0}
+    rows = [
+        Row("tempmailg", figures, Spread(0.5, 0.4, 0.6)),
+        Row("a < b", {**figures, "CPU µs/call": 200.0}, Spread(1, 1, 1)),
+    ]
+    return Measure("Some calls", rows, [Goal("CPU, tempmailg / a < b", 1.0, Spread(0.5, 0.4, 0.6))], "a < b")
+
+
+def test_the_command_measures_what_it_is_told_and_writes_it_down(tmp_path: Path) -> None:
+    """One command runs benchmarks by name, shows a table with goals, and writes JSON for the plot and the README."""
+    file = tmp_path / "results.json"
+    command = [sys.executable, "-m", "benchmarks", "server", "--short", "--json", str(file)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "floor + json" in done.stdout
+    results = json.loads(file.read_text())
+    assert results["machine"]["python"]
+    assert [goal["limit"] for goal in results["measures"][0]["goals"]] == [3]
+
+
+def test_an_unknown_name_is_refused() -> None:
+    """A mistyped name measures nothing and says so, instead of measuring everything else."""
+    command = [sys.executable, "-m", "benchmarks", "nothing"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "no such benchmark: nothing" in done.stderr
+
+
+def test_contestants_do_the_same_work() -> None:
+    """The client and what one would write by hand read the same fields from the same bytes."""
+    with running_server() as origin:
+        read: list[Any] = []
+        for name in ("tempmailg", "aiohttp + json + dataclasses"):
+            with Worker(name, origin + PREFIXES[50], concurrency=2) as worker:
+                assert worker.run(4).calls == 4
+                read.append(worker.fields)
+    assert read[0] == read[1]
+    assert len(read[0]) == 50
+
+
+def test_rounds_alternate_and_rotate() -> None:
+    """Every contestant works once a round, and none always comes first."""
+    order: list[str] = []
+    interleaved({name: partial(order.append, name) for name in "abc"}, 3)
+    assert "".join(order) == "abcbcacab"
+
+
+def test_ratios_are_taken_within_a_round() -> None:
+    """A machine that is slow for a whole round changes no ratio."""
+    assert ratio([1.0, 20.0, 3.0], [2.0, 40.0, 6.0]) == Spread(0.5, 0.5, 0.5)
+    assert spread([1, 2, 3, 4, 5]) == Spread(3, 2, 4)
+    assert spread([7]) == Spread(7, 7, 7)
+
+
+@pytest.mark.parametrize(("at_most", "measured", "is_met"), [(True, 1.0, True), (True, 1.1, False), (False, 1.1, True)])
+def test_goals_say_whether_they_are_met(at_most: bool, measured: float, is_met: bool) -> None:  # noqa: FBT001 - a table
+    """A goal is judged by its median, on the right side."""
+    goal = Goal("a / b", 1.0, Spread(measured, 0, 9), at_most=at_most)
+    assert goal.is_met is is_met
+    assert ("MISSED" in str(goal)) is not is_met
+
+
+def test_the_terminal_shows_every_row_and_goal(capsys: pytest.CaptureFixture[str]) -> None:
+    """The table on the terminal holds names, figures, ratios and the verdict."""
+    show(measure())
+    shown = capsys.readouterr().out
+    assert "tempmailg" in shown
+    assert "9,000" in shown
+    assert "0.5 (0.4 to 0.6): met" in shown
+
+
+def test_the_plot_is_an_svg_of_the_results() -> None:
+    """The plot is well-formed whatever the names are, and its bars are as long as the figures say."""
+    picture = ET.fromstring(publish.plot(as_json([measure()])))
+    bars = [float(bar.attrib["width"]) for bar in picture.iter("{http://www.w3.org/2000/svg}rect")]
+    assert bars == [publish.BARS / 2, publish.BARS]
+
+
+def test_the_readme_gets_the_table_between_its_markers() -> None:
+    """Publishing again replaces the table and nothing else."""
+    results = as_json([measure()])
+    readme = f"before\n{publish.BEGIN}\nold\n{publish.END}\nafter\n"
+    once = publish.with_table(readme, results)
+    assert once.startswith("before\n")
+    assert once.endswith("\nafter\n")
+    assert "| **tempmailg** | 100 µs | 0.50 | 9,000 |" in once
+    assert "old" not in once
+    assert publish.with_table(once, results) == once
+
+
+def test_a_readme_without_markers_is_refused() -> None:
+    """A table that has no place is an error, not a silent loss."""
+    with pytest.raises(ValueError, match="no place for the table"):
+        publish.with_table("nothing here", as_json([measure()]))
