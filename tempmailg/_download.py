@@ -210,7 +210,10 @@ def _content_range(stream: ResponseStream) -> tuple[int, int, int]:
 # --------------------------------------------------------------------------------------------------- the part file
 
 WRITE_SIZE: Final = 2 * 1024 * 1024
-"""Bytes a write. With fewer, the way into the thread costs more, above all on a busy machine; with more, caches miss."""
+"""Bytes a write: with fewer, the way into the thread costs more, above all on a busy machine."""
+
+MOST_CHUNKS: Final = 1_000
+"""How many chunks to write at once: every system that can do that takes 1,024."""
 
 
 class PartFile:
@@ -300,8 +303,16 @@ class PartFile:
 
 
 def _write(file: FileIO, chunks: list[bytes]) -> None:
-    rest = memoryview(b"".join(chunks))
-    chunks.clear()  # they are in memory twice now
+    for start in range(0, len(chunks), MOST_CHUNKS):
+        _write_together(file, chunks[start : start + MOST_CHUNKS])
+
+
+def _write_together(file: FileIO, chunks: list[bytes]) -> None:
+    # Joining the chunks first would copy each byte once more, out of the reach of the processor's caches.
+    written = os.writev(file.fileno(), chunks) if hasattr(os, "writev") else 0
+    if written == sum(map(len, chunks)):
+        return
+    rest = memoryview(b"".join(chunks))[written:]
     while rest:
         rest = rest[file.write(rest) :]
 

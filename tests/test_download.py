@@ -389,17 +389,36 @@ async def test_a_limit_on_file_sizes_leaves_nothing(tmp_path: Path) -> None:
     assert files_in(tmp_path) == {}
 
 
-async def test_a_short_write_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The system may write less than it was given; the file is whole all the same."""
+@pytest.mark.parametrize("gathers", [True, False])
+async def test_a_short_write_is_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gathers: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    """The system may write less than it was given, or one piece at a time only; the file is whole all the same."""
 
     class Reluctant(FileIO):
         def write(self, data: Any, /) -> int:
             return super().write(data[:70_001])
 
+    def reluctant(fd: int, chunks: list[bytes]) -> int:
+        return os.write(fd, b"".join(chunks)[:70_001])
+
+    if gathers:
+        monkeypatch.setattr(os, "writev", reluctant)
+    else:
+        monkeypatch.delattr(os, "writev")
     monkeypatch.setattr(_download, "FileIO", Reluctant)
     async with serving(whole(BODY)) as (client, _):
         await client.download_attachment(PAIR, tmp_path)
     assert files_in(tmp_path) == {"file.txt": BODY}
+
+
+async def test_a_body_in_crumbs_is_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More pieces than the system writes at once are written one lot after the other."""
+    monkeypatch.setattr(_download, "MOST_CHUNKS", 3)
+    async with _download.PartFile(tmp_path) as part:
+        for at in range(0, 1_000, 7):
+            await part.append(BODY[at : min(at + 7, 1_000)])
+        await part.complete()
+        assert part.path.read_bytes() == BODY[:1_000]
+    assert files_in(tmp_path) == {}
 
 
 def refuse_links(monkeypatch: pytest.MonkeyPatch) -> None:
