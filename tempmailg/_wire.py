@@ -551,11 +551,11 @@ def _message_hook(tolerant: Hook) -> Hook:
 def _documented_message(raw: Any) -> Message | None:  # noqa: ANN401 - JSON can be anything
     try:
         values = _message_fields(raw)
-        if tuple(map(type, values)) != _MESSAGE_TYPES:
+        if tuple(map(type, values)) != _MESSAGE_TYPES or not values[0]:
             return None
         message_id, subject, from_name, from_email, to, received_at, is_seen, is_html, content, attachments = values
         return Message(
-            id=_required_text(message_id, str),
+            id=message_id,
             subject=subject,
             from_name=from_name,
             from_email=from_email,
@@ -572,12 +572,10 @@ def _documented_message(raw: Any) -> Message | None:  # noqa: ANN401 - JSON can 
 
 def _documented_attachment(raw: Any, message_id: str) -> Attachment:  # noqa: ANN401 - JSON can be anything
     values = _attachment_fields(raw)
-    if tuple(map(type, values)) != _ATTACHMENT_TYPES:
+    if tuple(map(type, values)) != _ATTACHMENT_TYPES or not values[0]:
         raise _MismatchError("not as documented")
     name, extension, size, url = values
-    return Attachment(
-        name=_required_text(name, str), extension=extension, size=_integer(size, int), url=url, message_id=message_id
-    )
+    return Attachment(name=name, extension=extension, size=_integer(size, int), url=url, message_id=message_id)
 
 
 def _make_converter() -> Converter:

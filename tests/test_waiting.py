@@ -237,7 +237,7 @@ async def test_a_code_is_waited_for(user: AsyncClient, service: Sandbox, mailbox
     service.deliver(mailbox, subject="Welcome", text="Thank you for coming.")
     later(4, mailbox, subject="Your verification code", text="Your verification code is 482913.")
     assert await user.wait_for_code(mailbox) == "482913"
-    assert await user.wait_for_code(mailbox, length=6) == "482913"
+    assert await user.wait_for_code(mailbox, length=6, subject="verification") == "482913"
     with pytest.raises(WaitTimeoutError, match="no code, or no clear one"):
         await user.wait_for_code(mailbox, length=4, timeout=2)
 

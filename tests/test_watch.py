@@ -315,6 +315,25 @@ async def test_a_mailbox_expires_after_telling_what_arrived(user: AsyncClient, s
     assert all(entry.status == 200 for entry in service.journal)
 
 
+async def test_a_look_in_flight_at_the_expiry_still_tells() -> None:
+    """An answer that was under way when the mailbox expired is told before the mailbox is."""
+    box = Mailbox(
+        id=1,
+        email=BOX,
+        domain="example.com",
+        expires_at=START + timedelta(seconds=20),
+        expires_in_seconds=20,
+        created_at=START,
+    )
+
+    def answer(number: int, request: Request) -> Response:
+        return listing(message("late")) if transport_of(client).now() > 20 else listing()
+
+    async with virtual_client(answer, latency=2.5) as client, client.watch(box) as watch:
+        assert [item.id async for item in watch] == ["late"]
+        assert "expired at" in str(watch.health.gone[BOX])
+
+
 async def test_a_watch_that_is_to_go_on_for_ever_does(user: AsyncClient, service: Sandbox) -> None:
     """With `forever` a watch outlives its last mailbox and waits for the next."""
     (one,) = await mailboxes(user, 1)

@@ -214,7 +214,7 @@ def _read(content: str, *, is_html: bool) -> Page:
     return read_plain(content)
 
 
-_HTML_DOCUMENT = re.compile(r"\s*+<(?:!doctype html|html)\b", re.IGNORECASE)
+_HTML_DOCUMENT = re.compile(r"\A\s*+<(?:!doctype html|html)\b", re.IGNORECASE)
 
 
 def _code_findings(

@@ -175,7 +175,7 @@ def _judge(
     text = mail.text
     for spot, floor, ceiling in zip(spots, _floors(spots), _ceilings(spots, len(text)), strict=True):
         around = read_context(text, spot.start, spot.end, floor=floor, ceiling=ceiling)
-        clues = [*_word_clues(around, tongues), *_place_clues(spot, around, mail.loud), *general]
+        clues = [*_word_clues(spot, around, tongues), *_place_clues(spot, around, mail.loud), *general]
         yield Finding(place, spot, (*clues, *_doubts(spot, clues)))
 
 
@@ -190,11 +190,11 @@ def _ceilings(spots: Sequence[Spot], end: int) -> list[int]:
     return [end, *accumulate(starts, min)][: len(spots)][::-1]
 
 
-def _word_clues(around: Context, tongues: Tongues | None) -> Iterator[Clue]:
+def _word_clues(spot: Spot, around: Context, tongues: Tongues | None) -> Iterator[Clue]:
     """Yield what the words around a spot say about it."""
     words = _Words(*(_read(piece, tongues) for piece in around[:4]))
     name = _name_clue(around, words)
-    if name:
+    if name and (name is not NAMED_PASSWORD or spot.value.isdigit()):
         yield name
     if name is NAMED_OTHER:
         return

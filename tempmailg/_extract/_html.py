@@ -40,6 +40,7 @@ _TOKEN = re.compile(
     | (?P<bogus><(?:[!?]|/(?![a-zA-Z]))[^>]*+>?)
     | <(?P<close>/?)(?P<name>[a-zA-Z][^\s/>]*+)
       (?P<attributes>(?:[^>=]++|=\s*+(?:"[^"]*+"|'[^']*+')?+)*+)>
+    | (?P<unfinished><[\s\S]*+)
     """,
     re.VERBOSE,
 )
@@ -123,7 +124,7 @@ _HIDING = re.compile(
 )
 _FLAT = re.compile(r"(?<![\w-])(?:max-)?(?:height|width)\s*+:\s*+0(?![\d.])")
 _CLIPPED = re.compile(r"(?<![\w-])overflow\s*+:\s*+hidden")
-_SIZE = re.compile(r"(?<![\w-])font(?:-size)?+\s*+:[^;\d]*+(?:[1-9]00\s++)?+(\d++(?:\.\d++)?+)(px|pt|r?em|%|)")
+_SIZE = re.compile(r"(?<![\w-])font(?:-size)?+\s*+:[^;:\d]{0,40}+(?:[1-9]00\s++)?+(\d++(?:\.\d++)?+)(px|pt|r?em|%|)")
 _SPACING = re.compile(r"(?<![\w-])letter-spacing\s*+:\s*+(\d*+(?:\.\d++)?+)(px|pt|r?em|%|)")
 _TELLING = re.compile(r"display|visibility|opacity|transparent|overflow|font|letter-spacing")
 _AT_RULE = re.compile(

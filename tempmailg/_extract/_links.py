@@ -90,9 +90,9 @@ _PARTS = re.compile(
 )
 _CAMPAIGN = re.compile(r"(?:utm_\w+|ref|source|src|campaign|lang|locale|hl|mc_cid|fbclid|gclid|brand)\Z", re.IGNORECASE)
 _PAGE = re.compile(r"\.(?:html?|php|aspx?|jsp|cgi|pl)\Z", re.IGNORECASE)
-_TOKEN = re.compile(r"(?=[^\d]*\d)[\w~=.%:+@-]{3,}|[\w~=.%:+@-]{8,}")
+_TOKEN = re.compile(r"(?=\D{0,64}\d)[\w~=.%:+@-]{3,}|[\w~=.%:+@-]{8,}")
 _SECRET_PART = re.compile(
-    r"(?=[^\d]*\d)(?=[^A-Za-z]*[A-Za-z])[\w~=.%:+-]{5,}|\d{5,}|(?=[^A-Z]*[A-Z])[\w~=-]{12,}|[\w~=]{24,}|[\d-]{6,}"
+    r"(?=\D{0,64}\d)(?=[^A-Za-z]{0,64}[A-Za-z])[\w~=.%:+-]{5,}|\d{5,}|(?=[^A-Z]{0,64}[A-Z])[\w~=-]{12,}|[\w~=]{24,}|[\d-]{6,}"
 )
 _SHOWN_ADDRESS = re.compile(r"\s*+(?:https?://)?+((?:[\w-]++\.)++[a-z]{2,})(?::\d++)?+(/\S*+)?+\s*+", re.IGNORECASE)
 _ALNUM = re.compile(r"[^\W_]")

@@ -21,9 +21,6 @@ class Agenda(Generic[K]):
         self._heap: list[tuple[float, int, K]] = []  # may hold entries that were moved or dropped since
         self._order = itertools.count()
 
-    def __len__(self) -> int:
-        return len(self._times)
-
     def set(self, thing: K, at: float) -> None:
         """Put a thing in, or move it to another time."""
         order = next(self._order)

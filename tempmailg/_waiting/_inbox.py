@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from contextvars import copy_context
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -61,7 +62,7 @@ class News:
 _NO_NEWS: Final = News(counted=True)
 
 
-class Listener:
+class Listener(ABC):
     """Somebody who waits for messages of one mailbox or more. The poller calls the methods; none of them may block.
 
     Args:
@@ -92,9 +93,9 @@ class Listener:
     def on_look(self, begun: float, /, *, counted: bool) -> None:
         """Take note of a look that succeeded, told after what it brought."""
 
+    @abstractmethod
     def on_messages(self, email: str, messages: list[Message], unreadable: tuple[err.APIResponseError, ...], /) -> bool:
         """Take in a mailbox's list, which differs from the last one, and return whether it holds anything new."""
-        raise NotImplementedError
 
     def on_fault(self, email: str, error: err.TempMailError, /) -> None:
         """Take note of a look that failed and will be repeated."""
@@ -102,13 +103,13 @@ class Listener:
     def on_pause(self, email: str, /) -> None:
         """Take note that a mailbox is not looked at until `Poller.resume`, because all its listeners are full."""
 
+    @abstractmethod
     def on_gone(self, email: str, error: err.MailboxGoneError, /) -> None:
         """Take note that a mailbox is gone; it is no longer listened to."""
-        raise NotImplementedError
 
+    @abstractmethod
     def on_end(self, error: Exception) -> None:
         """Stop listening everywhere, for this reason."""
-        raise NotImplementedError
 
     def on_deadline(self) -> None:
         """Take note that the deadline has come."""

@@ -88,7 +88,7 @@ class ExpectedMessage:
             ConfigurationError: The block is not over yet.
         """
         if self._message is None:
-            raise err.ConfigurationError("the message is known behind the block: leave `async with` first")
+            raise err.ConfigurationError("the message is known behind the block: leave the block first")
         return self._message
 
     async def __aenter__(self) -> Self:
