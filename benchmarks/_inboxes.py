@@ -35,6 +35,7 @@ class Plan:
         interval: Seconds between two of them.
         quota: Requests allowed until the reset.
         period: Seconds from the server's start to the reset.
+        length: How many times 2 KB a message has.
     """
 
     held: int
@@ -42,6 +43,7 @@ class Plan:
     interval: float = 10.0
     quota: int = 10**12
     period: float = 1e6
+    length: int = 1
 
 
 @dataclass
@@ -70,13 +72,20 @@ _HEAD = (
 )
 
 
+def _body(messages: int, length: int) -> bytes:
+    answer: dict[str, Any] = json.loads(answer_body(messages))
+    for message in answer["messages"]:
+        message["content"] *= length
+    return json.dumps(answer).encode()
+
+
 class _Service:
     """The state: what is in the mailboxes, and how much of the quota is used."""
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._started = time.time()
-        self._bodies = [answer_body(plan.held + number) for number in range(plan.arriving + 1)]
+        self._bodies = [_body(plan.held + number, plan.length) for number in range(plan.arriving + 1)]
         self._reset = datetime.fromtimestamp(int(self._started + plan.period), UTC).isoformat()
         self.count = Count()
 

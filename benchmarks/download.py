@@ -1,9 +1,10 @@
 """A large attachment to disk: this client beside curl, wget and the service's own sample.
 
-nginx serves one file on loopback, and everybody saves it to the same disk, in turns. Python's contestants run each in a
-process of their own, where a small file comes first, so that neither imports nor the first connection count; curl tells
-its own time. The file of one run is removed, and the disk left to settle, before the next begins; then as much is written and
-removed again, since a virtual machine's unused memory may be with its host, and whoever comes first would wait for it.
+nginx serves one file on loopback, and everybody saves it to the same disk, in turns. Python's contestants run each in
+a process of their own, where a small file comes first, so that neither imports nor the first connection count; curl
+tells its own time. The file of one run is removed, and the disk left to settle, before the next begins; then as much is
+written and removed again, since a virtual machine's unused memory may be with its host, and the first to need it would
+wait.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from benchmarks._harness import Goal, Measure, Row, Spread, interleaved, ratio, spread
+from benchmarks._harness import Goal, Measure, Row, interleaved, ratio, spread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -58,39 +59,33 @@ def measures(*, short: bool) -> list[Measure]:
         able, missing = _contestants(origin, folder / "saved", size)
         taken = interleaved(able, 1 if short else ROUNDS)
     notes = [f"served by {server}", *(f"{name}: left out, since {reason}" for name, reason in missing.items())]
-    return [_measure(taken, size, notes)]
+    return [_speed(taken, size, notes), _memory(taken, size)]
 
 
-def _measure(taken: Mapping[str, list[Taken]], size: int, notes: list[str]) -> Measure:
+def _speed(taken: Mapping[str, list[Taken]], size: int, notes: list[str]) -> Measure:
     speeds = {name: [size / MEBIBYTE / each["seconds"] for each in several] for name, several in taken.items()}
-    growth = {name: [each["growth"] for each in several if "growth" in each] for name, several in taken.items()}
     baseline = CURL if CURL in taken else ASYNC
-
-    def row(name: str) -> Row:
-        figures = {"MiB/s": spread(speeds[name]).median}
-        memory = {"growth, MiB": spread(growth[name]).median if growth[name] else float("nan")}
-        return Row(name, figures | memory, ratio(speeds[name], speeds[baseline]))
-
-    def speed_goal(name: str, other: str, limit: float) -> list[Goal]:
-        if other not in speeds:
-            return []
-        return [Goal(f"speed, {name} / {other}", limit, ratio(speeds[name], speeds[other]), at_most=False)]
-
-    goals = [
-        goal
-        for name in (ASYNC, BLOCKING)
-        for goal in (
-            *speed_goal(name, CURL, 1.0),
-            *speed_goal(name, SAMPLE, 2.0),
-            Goal(f"growth of resident memory in MiB, {name}", 16, _highest(growth[name])),
-        )
+    rows = [
+        Row(name, {"MiB/s": spread(several).median}, ratio(several, speeds[baseline]))
+        for name, several in speeds.items()
     ]
-    title = f"An attachment of {size // MEBIBYTE} MiB to disk"
-    return Measure(title, [row(name) for name in speeds], goals, baseline, notes)
+    goals = [
+        Goal(f"speed, {name} / {other}", limit, ratio(speeds[name], speeds[other]), at_most=False)
+        for name in (ASYNC, BLOCKING)
+        for other, limit in ((CURL, 1.0), (SAMPLE, 2.0))
+        if other in taken
+    ]
+    return Measure(f"An attachment of {size // MEBIBYTE} MiB to disk", rows, goals, baseline, notes)
 
 
-def _highest(values: list[float]) -> Spread:
-    return Spread(max(values), min(values), max(values))
+def _memory(taken: Mapping[str, list[Taken]], size: int) -> Measure:
+    growth = {name: [each["growth"] for each in several] for name, several in taken.items() if "growth" in several[0]}
+    rows = [Row(name, {"MiB": spread(several).median}) for name, several in growth.items()]
+    goals = [
+        Goal(f"growth in MiB, {name}, the highest of all rounds", 16, spread([max(growth[name])]))
+        for name in (ASYNC, BLOCKING)
+    ]
+    return Measure(f"Growth of resident memory during a download of {size // MEBIBYTE} MiB", rows, goals)
 
 
 # ---------------------------------------------------------------------------------------------------- the contestants

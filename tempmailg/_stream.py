@@ -162,7 +162,9 @@ class AttachmentStream:
 
     async def __anext__(self) -> bytes:
         if self._reader is None:
-            raise err.ConfigurationError("enter the stream first: with (async with) client.stream_attachment(…) as stream")
+            raise err.ConfigurationError(
+                "enter the stream first: with (async with) client.stream_attachment(…) as stream"
+            )
         chunk = await self._reader.read()
         if not chunk:
             raise StopAsyncIteration

@@ -14,6 +14,7 @@ raised, and the time is linear in its length. The values stand here; what finds 
 from __future__ import annotations
 
 import re
+from html import unescape
 from typing import TYPE_CHECKING, Literal
 
 import attrs
@@ -130,12 +131,13 @@ def find_code(
     Returns:
         The code, or None where none is beyond doubt.
     """
-    from tempmailg._extract._codes import ACCEPTED, CLEAR
+    from tempmailg._extract._codes import ACCEPTED, CLEAR, CLEAR_OF_CODE
 
     candidates = find_codes(
         content, is_html=is_html, subject=subject, sender_name=sender_name, length=length, pattern=pattern
     )
-    return candidates[0].value if _stands_clear([each.score for each in candidates], ACCEPTED, CLEAR) else None
+    scores = [candidate.score for candidate in candidates]
+    return candidates[0].value if _stands_clear(scores, ACCEPTED, CLEAR, CLEAR_OF_CODE) else None
 
 
 def find_links(
@@ -200,7 +202,8 @@ def find_link(
     )
     if len(candidates) == 1 and (contains is not None or text is not None):
         return candidates[0].url
-    return candidates[0].url if _stands_clear([each.score for each in candidates], ACCEPTED, CLEAR) else None
+    scores = [candidate.score for candidate in candidates]
+    return candidates[0].url if _stands_clear(scores, ACCEPTED, CLEAR, CLEAR) else None
 
 
 def _read(content: str, *, is_html: bool) -> Page:
@@ -209,9 +212,9 @@ def _read(content: str, *, is_html: bool) -> Page:
         from tempmailg._extract._html import read_html
 
         return read_html(content)
-    from tempmailg._extract._page import read_plain
+    from tempmailg._extract._page import MAX_TEXT, read_plain
 
-    return read_plain(content)
+    return read_plain(unescape(content[:MAX_TEXT]) if is_html else content)
 
 
 _HTML_DOCUMENT = re.compile(r"\A\s*+<(?:!doctype html|html)\b", re.IGNORECASE)
@@ -257,9 +260,12 @@ def _criteria(length: int | None, pattern: str | re.Pattern[str] | None) -> Call
     return fits
 
 
-def _stands_clear(scores: list[float], accepted: float, clear: float) -> bool:
-    """Whether the best of the scores is enough, and far enough from the next."""
-    return bool(scores) and scores[0] >= accepted and (len(scores) == 1 or scores[0] - scores[1] >= clear)
+def _stands_clear(scores: list[float], accepted: float, clear: float, clear_of_equal: float) -> bool:
+    """Whether the best of the scores is enough, and far enough from the next, more so if that were enough, too."""
+    if not scores or scores[0] < accepted:
+        return False
+    rival = scores[1] if len(scores) > 1 else 0.0
+    return scores[0] - rival >= (clear_of_equal if rival >= accepted else clear)
 
 
 def _told(first: str, clues: Iterable[Clue]) -> str:

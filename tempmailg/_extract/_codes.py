@@ -26,6 +26,9 @@ ACCEPTED = 7.0
 CLEAR = 1.5
 """Points by which the answer must stand above every other value."""
 
+CLEAR_OF_CODE = 4.0
+"""The same, where the other value would be believed, too."""
+
 CERTAIN = 20.0
 """Points of an explicit channel: a line that the sender wrote for programs to read."""
 
@@ -301,6 +304,7 @@ _INSTEAD_OF_A_NAME = (
     {SOLE},
     {ALONE, SUBJECT_CODE},
     {ALONE, NAMED_NEXT, PURPOSE},
+    {TYPED, NAMED_NEXT, PURPOSE},
     {ALONE, TYPED, SUBJECT_PURPOSE},
     {TYPED, PURPOSE, SUBJECT_PURPOSE},
 )

@@ -94,7 +94,7 @@ _TOKEN = re.compile(r"(?=\D{0,64}\d)[\w~=.%:+@-]{3,}|[\w~=.%:+@-]{8,}")
 _SECRET_PART = re.compile(
     r"(?=\D{0,64}\d)(?=[^A-Za-z]{0,64}[A-Za-z])[\w~=.%:+-]{5,}|\d{5,}|(?=[^A-Z]{0,64}[A-Z])[\w~=-]{12,}|[\w~=]{24,}|[\d-]{6,}"
 )
-_SHOWN_ADDRESS = re.compile(r"\s*+(?:https?://)?+((?:[\w-]++\.)++[a-z]{2,})(?::\d++)?+(/\S*+)?+\s*+", re.IGNORECASE)
+_SHOWN_ADDRESS = re.compile(r"\A\s*+(?:https?://)?+((?:[\w-]++\.)++[a-z]{2,})(?::\d++)?+(/\S*+)?+\s*+", re.IGNORECASE)
 _ALNUM = re.compile(r"[^\W_]")
 
 
@@ -250,9 +250,7 @@ def _personal(path: str, query: str) -> bool:
 
 def _with_only(findings: list[Finding]) -> list[Finding]:
     """Credit a link that is the only one made for its reader."""
-    personal = [
-        index for index, finding in enumerate(findings) if {PERSONAL, PERHAPS_PERSONAL} & set(finding.clues)
-    ]
+    personal = [index for index, finding in enumerate(findings) if {PERSONAL, PERHAPS_PERSONAL} & set(finding.clues)]
     if len(personal) == 1:
         finding = findings[personal[0]]
         findings[personal[0]] = finding._replace(clues=(*finding.clues, ONLY))

@@ -17,7 +17,7 @@ _ADDRESSES = (
 )
 """What an address of each kind holds at least, and how it is written."""
 
-_FORWARD = re.compile(r"\s*(?:fwd?|wg|tr|rv|enc|i|vs|doorst|pd)\s*:", re.IGNORECASE)
+_FORWARD = re.compile(r"\A\s*+(?:fwd?|wg|tr|rv|enc|i|vs|doorst|pd)\s*:", re.IGNORECASE)
 _QUOTED_LINE = re.compile(r"^ *>(?![^\n]*<[ \t]*$)[^\n]*", re.MULTILINE)
 _ORIGINAL = re.compile(r"^[-_]{3,}+[^\n@]{0,40}+\n{1,2}(?:[^\n:]{2,12}+:[^\n]*+\n){2}", re.MULTILINE)
 

@@ -86,11 +86,13 @@ _MIN_DIGITS, _MAX_DIGITS, _MAX_CODE_DIGITS = 4, 10, 8
 _MIN_MIXED, _MAX_MIXED = 4, 12
 _YEARS = range(1900, 2100)
 _QUANTITY = re.compile(
-    r"\d+(?:[kmgtp]i?b?(?:ps|it)?|k[gm]|c[cm]|m[lm]|[mgk]?hz|px|pt|st|nd|rd|th|am|pm|h|hrs?|mins?|m?s|k?wh?|m?ah|v|x|p|fps|dpi|bits?|ft|in|mpg|rpm|yrs?|d"
-    r"|days?|usd|eur|gbp|x\d+)|\d+x\d+|[a-z]\d{1,3}|[a-z]{2}\d{1,2}",
+    r"\d{1,8}(?:[kmgtp]i?b?(?:ps|it)?|k[gm]|c[cm]|m[lm]|[mgk]?hz|px|pt|st|nd|rd|th|am|pm|h|hrs?|mins?|m?s|k?wh?|m?ah|v|x|p|fps|dpi|bits?|ft|in|mpg|rpm|yrs?|d"
+    r"|days?|usd|eur|gbp|x\d{1,8})|\d{1,8}x\d{1,8}|[a-z]\d{1,3}|[a-z]{2}\d{1,2}",
     re.IGNORECASE,
 )
-_WORD_NUMBER = re.compile(r"[A-Za-z]{3,}-?\d{1,3}|[A-Za-z]{4,}-?\d{4}|[A-Za-z]+-\d{1,3}|\d{1,3}-?[A-Za-z]{4,}")
+_WORD_NUMBER = re.compile(
+    r"[A-Za-z]{3,12}-?\d{1,3}|[A-Za-z]{4,12}-?\d{4}|[A-Za-z]{1,12}-\d{1,3}|\d{1,3}-?[A-Za-z]{4,12}"
+)
 _HOLDS_WORD = re.compile(r"[a-z]{4}")
 _PREFIXED = re.compile(r"[A-Z]-\d{4,8}")
 

@@ -90,17 +90,17 @@ class Listener(ABC):
         """Whether it has enough to do with what it was told, so that no look is needed for it."""
         return False
 
-    def on_look(self, begun: float, /, *, counted: bool) -> None:
+    def on_look(self, begun: float, /, *, counted: bool) -> None:  # noqa: B027 - to be noted by whoever cares
         """Take note of a look that succeeded, told after what it brought."""
 
     @abstractmethod
     def on_messages(self, email: str, messages: list[Message], unreadable: tuple[err.APIResponseError, ...], /) -> bool:
         """Take in a mailbox's list, which differs from the last one, and return whether it holds anything new."""
 
-    def on_fault(self, email: str, error: err.TempMailError, /) -> None:
+    def on_fault(self, email: str, error: err.TempMailError, /) -> None:  # noqa: B027 - the same
         """Take note of a look that failed and will be repeated."""
 
-    def on_pause(self, email: str, /) -> None:
+    def on_pause(self, email: str, /) -> None:  # noqa: B027 - nobody but who can be full is told
         """Take note that a mailbox is not looked at until `Poller.resume`, because all its listeners are full."""
 
     @abstractmethod
@@ -111,7 +111,7 @@ class Listener(ABC):
     def on_end(self, error: Exception) -> None:
         """Stop listening everywhere, for this reason."""
 
-    def on_deadline(self) -> None:
+    def on_deadline(self) -> None:  # noqa: B027 - nobody but who has one is told
         """Take note that the deadline has come."""
 
 
