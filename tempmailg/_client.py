@@ -73,23 +73,16 @@ class AsyncClient:
             retries = settings.count_of("max_retries", max_retries)
             agent = settings.user_agent_of(user_agent, default=f"tempmailg/{__version__}")
             reserve = settings.count_of("quota_reserve", quota_reserve)
-            if transport is None:
-                key = settings.key_of(api_key)
-                chosen = _real_transport(base_url, session, proxy, ssl_context)
-            elif (base_url, session, proxy, ssl_context) == (None, None, None, None):
-                key = settings.key_of(
-                    api_key or getattr(transport, "api_key", None)
-                )  # a sandbox's transport brings its own
-                chosen = transport
-            else:
-                raise err.ConfigurationError(
-                    "transport replaces base_url, session, proxy and ssl_context: give one or the others"
-                )
-            core = _core.Core(key, chosen, agent, owns_transport=transport is None, quota_reserve=reserve)
-            self._sender = _core.Sender(core, seconds, retries)
+            if transport is not None:
+                _check_alone(base_url, session, proxy, ssl_context)
+                api_key = api_key or getattr(transport, "api_key", None)  # a sandbox's transport brings its own
+            key = settings.key_of(api_key)
+            chosen = transport or _real_transport(base_url, session, proxy, ssl_context)
         except err.ConfigurationError as error:
             del api_key, base_url, proxy  # they may be secret, and a traceback may show the locals of its frames
             raise error.with_traceback(None) from None
+        core = _core.Core(key, chosen, agent, owns_transport=transport is None, quota_reserve=reserve)
+        self._sender = _core.Sender(core, seconds, retries)
 
     def with_options(self, *, timeout: float | None = None, max_retries: int | None = None) -> Self:
         """Return a client with other options that shares connections, quota and retry budget with this one.
@@ -640,6 +633,13 @@ class AsyncClient:
             A context manager. Inside it the request that would be one too many raises `QuotaExceededError` unsent.
         """
         return _core.allowance(settings.count_of("requests", requests, least=1))
+
+
+def _check_alone(*settings_of_the_real_transport: object) -> None:
+    if any(setting is not None for setting in settings_of_the_real_transport):
+        raise err.ConfigurationError(
+            "transport replaces base_url, session, proxy and ssl_context: give one or the others"
+        )
 
 
 def _real_transport(

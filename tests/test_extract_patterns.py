@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any, cast
 
 import pytest
 
@@ -83,14 +84,15 @@ def _patterns() -> Iterator[tuple[str, re.Pattern[str]]]:
             yield from _inside(f"{module}.{name}", value)
 
 
-def _inside(name: str, value: object) -> Iterator[tuple[str, re.Pattern[str]]]:
+def _inside(name: str, value: Any) -> Iterator[tuple[str, re.Pattern[str]]]:
     if isinstance(value, re.Pattern):
-        yield name, value
+        yield name, cast("re.Pattern[str]", value)
     elif isinstance(value, dict):
-        for key, item in value.items():
+        for key, item in cast("dict[object, Any]", value).items():
             yield from _inside(f"{name}[{key}]", item)
     elif isinstance(value, tuple):
-        for index, item in enumerate(value):
+        items: Iterable[Any] = value
+        for index, item in enumerate(items):
             yield from _inside(f"{name}[{index}]", item)
 
 

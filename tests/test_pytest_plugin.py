@@ -22,7 +22,10 @@ filterwarnings = error
 # Only the plugins that a test is about: the others of this environment take seconds to load.
 ENVIRONMENT = {"PATH": "", "PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
 OURS = ("-p", "tempmailg.pytest_plugin", "-p", "xdist")
-ASYNCHRONOUS = ("-p", "anyio.pytest_plugin", "-p", "pytest_asyncio.plugin", "-o", "asyncio_default_fixture_loop_scope=function")
+ASYNCHRONOUS = (
+    *("-p", "anyio.pytest_plugin", "-p", "pytest_asyncio.plugin"),
+    *("-o", "asyncio_default_fixture_loop_scope=function"),
+)
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -27,6 +27,9 @@ MAX_TAGS = 6_000
 _MAX_CSS = 65_536
 """Characters of a style sheet that are read."""
 
+_MAX_ENTITIES = 8_000
+"""Entities of a passage that are decoded; a page of Cyrillic written in them holds about 2,000."""
+
 _MAX_STYLE = 1_000
 """Characters of a style attribute that are read."""
 
@@ -223,7 +226,7 @@ class _Reader:
         element = self.stack[-1]
         if element.hidden or element.size <= 1:
             return
-        shown = visible(unescape(raw[: MAX_TEXT - self.writer.length]))
+        shown = visible(_decoded(raw[: MAX_TEXT - self.writer.length]))
         if element.verbatim:
             self._verbatim(shown, loud=element.loud)
         else:
@@ -359,6 +362,11 @@ def _tokens(content: str) -> Iterator[tuple[str, str, str]]:
             if name == "style":
                 yield "", name, content[position : end.start() if end else len(content)]
             position = end.end() if end else len(content)
+
+
+def _decoded(text: str) -> str:
+    """Decode the entities of a text, unless there are so many that they are no text."""
+    return unescape(text) if 0 < text.count("&") <= _MAX_ENTITIES else text
 
 
 def _attributes(source: str) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-MAX_SPOTS = 80
+MAX_SPOTS = 60
 """Passages that are judged: the first and the last of a message; lists of numbers are longer."""
 
 _MAX_MATCHES = 600

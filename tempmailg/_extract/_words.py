@@ -147,7 +147,7 @@ def _matches(text: str, lexicon: _Lexicon, tongues: Tongues | None = None) -> It
         start = position.start()
         if start < done:
             continue
-        for entry in lexicon.entries[text[start : start + 2]]:
+        for entry in lexicon.entries.at(text, start):
             if not text.startswith(entry.stem, start) or (tongues and not _meaning(entry.meanings, tongues)):
                 continue
             stem_end = start + len(entry.stem)
@@ -174,25 +174,33 @@ def _end_of_word(text: str, position: int) -> int:
     return rest.end() if rest else position
 
 
-class _Entries(dict[str, tuple[_Entry, ...]]):
-    """Entries by their first two characters, the longest first; sorted on first use."""
+class _Entries:
+    """Entries by their first characters, the longest first; sorted on first use."""
 
     def __init__(self, raw: dict[str, list[tuple[str, str, int]]]) -> None:
-        super().__init__()
         self._raw = raw
+        self._sorted: dict[str, tuple[_Entry, ...]] = {}
 
-    def __missing__(self, beginning: str) -> tuple[_Entry, ...]:
+    def at(self, text: str, start: int) -> tuple[_Entry, ...]:
+        """Return the entries that may stand at a place of a text."""
+        return self._beginning(text[start : start + 3]) + self._beginning(text[start : start + 2])
+
+    def _beginning(self, characters: str) -> tuple[_Entry, ...]:
+        if characters not in self._raw:
+            return ()
+        if characters not in self._sorted:
+            self._sorted[characters] = self._sort(characters)
+        return self._sorted[characters]
+
+    def _sort(self, characters: str) -> tuple[_Entry, ...]:
         meanings: defaultdict[tuple[str, bool], list[tuple[str, int]]] = defaultdict(list)
-        for word, language, kind in self._raw.get(beginning, ()):
+        for word, language, kind in self._raw[characters]:
             meanings[word.rstrip("$"), word.endswith("$")].append((language, kind))
         entries = [
             _Entry(stem, ends_word, not _UNPARTED_END.search(stem), tuple(found))
             for (stem, ends_word), found in meanings.items()
         ]
-        found = tuple(sorted(entries, key=lambda entry: (-len(entry.stem), not entry.ends_word)))
-        if found:
-            self[beginning] = found
-        return found
+        return tuple(sorted(entries, key=lambda entry: (-len(entry.stem), not entry.ends_word)))
 
 
 class _Lexicon(NamedTuple):
@@ -210,7 +218,7 @@ def _lexicon() -> _Lexicon:
             if word.startswith("*"):
                 inner[word[1:]].append((language, kind))
             else:
-                raw[word[:2]].append((word, language, kind))
+                raw[word.rstrip("$")[:3]].append((word, language, kind))
     longest_first = sorted(inner, key=len, reverse=True)
     pattern = "|".join(
         re.escape(word.rstrip("$")) + (r"(?!\w)" if word.endswith("$") else "") for word in longest_first
@@ -218,7 +226,7 @@ def _lexicon() -> _Lexicon:
     inner_meanings: defaultdict[str, tuple[tuple[str, int], ...]] = defaultdict(tuple)
     for word, meanings in inner.items():
         inner_meanings[word.rstrip("$")] += tuple(meanings)
-    return _Lexicon(_Entries(raw), re.compile(f"(?:{pattern})"), dict(inner_meanings))
+    return _Lexicon(_Entries(dict(raw)), re.compile(f"(?:{pattern})"), dict(inner_meanings))
 
 
 def _rows(source: str) -> Iterator[tuple[str, int, list[str]]]:
