@@ -91,8 +91,7 @@ def _inside(name: str, value: Any) -> Iterator[tuple[str, re.Pattern[str]]]:
         for key, item in cast("dict[object, Any]", value).items():
             yield from _inside(f"{name}[{key}]", item)
     elif isinstance(value, tuple):
-        items: Iterable[Any] = value
-        for index, item in enumerate(items):
+        for index, item in enumerate(cast("Iterable[Any]", value)):
             yield from _inside(f"{name}[{index}]", item)
 
 
