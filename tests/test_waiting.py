@@ -238,6 +238,8 @@ async def test_a_code_is_waited_for(user: AsyncClient, service: Sandbox, mailbox
     later(4, mailbox, subject="Your verification code", text="Your verification code is 482913.")
     assert await user.wait_for_code(mailbox) == "482913"
     assert await user.wait_for_code(mailbox, length=6, subject="verification") == "482913"
+    with pytest.raises(WaitTimeoutError, match="the subject lacks 'invoice'"):
+        await user.wait_for_code(mailbox, subject="invoice", timeout=2)
     with pytest.raises(WaitTimeoutError, match="no code, or no clear one"):
         await user.wait_for_code(mailbox, length=4, timeout=2)
 
