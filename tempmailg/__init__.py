@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         TempMailError,
         WaitTimeoutError,
     )
+    from tempmailg._extract import CodeCandidate, LinkCandidate
     from tempmailg._models import Attachment, Domain, DomainList, DomainType, Mailbox, Message, Quota
     from tempmailg._stream import AttachmentStream
     from tempmailg._waiting import ExpectedMessage, Watch, WatchHealth
@@ -71,6 +72,7 @@ _HOMES = {
         "TempMailError",
         "WaitTimeoutError",
     ),
+    "_extract": ("CodeCandidate", "LinkCandidate"),
     "_models": ("Attachment", "Domain", "DomainList", "DomainType", "Mailbox", "Message", "Quota"),
     "_stream": ("AttachmentStream",),
     "_waiting": ("ExpectedMessage", "Watch", "WatchHealth"),
@@ -92,6 +94,7 @@ __all__ = [
     "BlockingWatch",
     "Client",
     "ClientClosedError",
+    "CodeCandidate",
     "ConfigurationError",
     "ConflictError",
     "Domain",
@@ -100,6 +103,7 @@ __all__ = [
     "DownloadError",
     "ExpectedMessage",
     "InvalidRequestError",
+    "LinkCandidate",
     "Mailbox",
     "MailboxGoneError",
     "Message",
