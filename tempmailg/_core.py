@@ -46,13 +46,14 @@ class Core:
     __slots__ = (
         "_background",
         "_background_pid",
-        "clock",
+        "_clock",
+        "_pace",
+        "_quota",
+        "_unread",
         "closed",
         "headers",
         "key",
         "owns_transport",
-        "pace",
-        "quota",
         "retries",
         "transport",
     )
@@ -68,10 +69,11 @@ class Core:
             "Accept": "application/json",
             "User-Agent": user_agent,
         }
-        self.quota: Quota | None = None
         self.retries: RetryBudget = RetryBudget()
-        self.pace: QuotaPace = QuotaPace(quota_reserve)
-        self.clock: ServiceClock = ServiceClock()
+        self._quota: Quota | None = None
+        self._pace: QuotaPace = QuotaPace(quota_reserve)
+        self._clock: ServiceClock = ServiceClock()
+        self._unread: tuple[AnswerHeaders, float] | None = None  # of the last answer, and when it came
         self._background: Background | None = None
         self._background_pid = 0
         self.closed: bool = False
@@ -82,13 +84,44 @@ class Core:
         )
 
     def note(self, headers: AnswerHeaders) -> None:
-        """Keep what an answer's headers tell of the service's time and of the quota."""
-        now = self.transport.now()
-        self.clock.note(wire.server_time_of(headers), now, fallback=self.transport.utcnow)
+        """Keep an answer's headers for whoever asks for the quota, the pace or the clock: most programs never do.
+
+        Reading them is a tenth of a call's work. The last answer tells all that those before it told, unless it is the
+        error page of a proxy, which tells nothing.
+        """
+        if self._unread is not None and not wire.tells_quota_and_time(headers):
+            self._read_headers()
+        self._unread = headers, self.transport.now()
+
+    def _read_headers(self) -> None:
+        if self._unread is None:
+            return
+        (headers, arrived), self._unread = self._unread, None
+        told = wire.server_time_of(headers)
+        self._clock.note(told, arrived if told else self.transport.now(), fallback=self.transport.utcnow)
         quota = wire.quota_of(headers)
         if quota is not None:
-            self.quota = quota
-            self.pace.note(quota, None if quota.resets_at is None else self.clock.until(quota.resets_at, now), now)
+            self._quota = quota
+            until_reset = None if quota.resets_at is None else self._clock.until(quota.resets_at, arrived)
+            self._pace.note(quota, until_reset, arrived)
+
+    @property
+    def quota(self) -> Quota | None:
+        """What the last answer that told a quota told of it."""
+        self._read_headers()
+        return self._quota
+
+    @property
+    def pace(self) -> QuotaPace:
+        """What waits and watches may spend."""
+        self._read_headers()
+        return self._pace
+
+    @property
+    def clock(self) -> ServiceClock:
+        """The service's own clock."""
+        self._read_headers()
+        return self._clock
 
     @property
     def background(self) -> Background | None:

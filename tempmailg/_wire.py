@@ -43,7 +43,16 @@ else:
     _fast_loads = orjson.loads
 
 
-__all__ = ["MAX_BODY", "decode", "decode_messages", "quota_of", "server_time_of", "status_error", "target_of"]
+__all__ = [
+    "MAX_BODY",
+    "decode",
+    "decode_messages",
+    "quota_of",
+    "server_time_of",
+    "status_error",
+    "target_of",
+    "tells_quota_and_time",
+]
 
 T = TypeVar("T")
 
@@ -327,6 +336,11 @@ def quota_of(headers: AnswerHeaders) -> Quota | None:
         )
     except _MismatchError:
         return None
+
+
+def tells_quota_and_time(headers: AnswerHeaders) -> bool:
+    """Say, without reading them, whether an answer tells how much of the quota remains and what time it is."""
+    return (headers.get("X-RateLimit-Remaining") or "").isdigit() and headers.get("Date") is not None
 
 
 @lru_cache(maxsize=8)  # the same text on every answer until that moment comes

@@ -220,6 +220,44 @@ async def test_every_answer_may_tell_the_quota() -> None:
     assert client.quota.remaining == 4
 
 
+@pytest.mark.parametrize("lost", [{"X-RateLimit-Remaining": "x"}, {"Date": None}, {"X-RateLimit-Remaining": None}])
+async def test_an_answer_that_tells_less_hides_nothing(lost: dict[str, str | None]) -> None:
+    """What several answers told is there when somebody asks later, though one in between told only half of it."""
+    whole: dict[str, str | None] = {
+        "X-RateLimit-Limit": "10",
+        "X-RateLimit-Remaining": "4",
+        "X-RateLimit-Reset": "2026-06-29T00:00:00+00:00",
+        "Date": "Sun, 28 Jun 2026 23:00:00 GMT",
+    }
+    less = {name: value for name, value in {**whole, **lost}.items() if value is not None}
+    told = {name: value for name, value in whole.items() if value is not None}
+    transport = ScriptedTransport(
+        answer({"messages": []}, headers={**told, "X-RateLimit-Remaining": "5"}),
+        answer({"messages": []}, headers=told),
+        answer({"messages": []}, headers=less),
+    )
+    client = client_of(transport)
+    for _ in range(3):
+        await client.list_messages("box@example.com")
+    assert client.quota is not None
+    assert client.quota.remaining == 4
+    assert client.quota.resets_at is not None
+    assert client._sender.core.clock.until(client.quota.resets_at, transport.now()) == pytest.approx(3_600)
+
+
+async def test_the_pace_pays_for_answers_that_nobody_read() -> None:
+    """What the account spent between two looks at the pace is paid for, however many answers told it."""
+    told = {"X-RateLimit-Limit": "5000", "Date": "Sun, 28 Jun 2026 23:00:00 GMT"}
+    spending = ({**told, "X-RateLimit-Remaining": str(remaining)} for remaining in range(4_999, 0, -40))
+    transport = ScriptedTransport(*(answer({"messages": []}, headers=headers) for headers in spending))
+    client = client_of(transport)
+    await client.list_messages("box@example.com")
+    assert client._sender.core.pace.delay(transport.now()) == 0
+    for _ in range(5):
+        await client.list_messages("box@example.com")
+    assert client._sender.core.pace.delay(transport.now()) > 0
+
+
 async def test_siblings_share_everything_but_their_options() -> None:
     """`with_options` gives another deadline over the same pool, quota and retry budget."""
     transport = ScriptedTransport(EMPTY, seconds_each=2.0)
