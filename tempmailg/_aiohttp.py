@@ -34,7 +34,7 @@ from tempmailg._transport import Response
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aiohttp.client_reqrep import ClientRequest
+    from aiohttp.client_reqrep import ClientRequest, ConnectionKey
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
@@ -291,8 +291,7 @@ class _Connector(aiohttp.TCPConnector):
     """A connection pool that tells the attempt when it has its connection."""
 
     async def connect(self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout) -> Connection:
-        """Return a connection, a kept one only if nothing came in on it since its last answer."""
-        self._close_spoiled()
+        """Return a connection."""
         try:
             connection = await super().connect(req, traces, timeout)
         except asyncio.CancelledError:
@@ -304,12 +303,16 @@ class _Connector(aiohttp.TCPConnector):
             attempt.stage = "waiting"
         return connection
 
-    def _close_spoiled(self) -> None:
-        # What a server sends unasked (408 before it hangs up, a second answer) would be taken for the next answer.
-        for idle in self._conns.values():
-            for protocol, _ in idle:
-                if protocol.should_close:
-                    protocol.close()
+    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
+        """Return a kept connection, but only one on which nothing came in since its last answer.
+
+        What a server sends unasked (408 before it hangs up, a second answer) would be taken for the next answer.
+        """
+        while (connection := await super()._get(key, traces)) is not None:
+            if connection.protocol is None or not connection.protocol.should_close:
+                return connection
+            connection.close()
+        return None
 
     def abandon(self, loop: asyncio.AbstractEventLoop) -> None:
         """Let go of the connections of a client that nobody closed, from whatever thread finds it."""
