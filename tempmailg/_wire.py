@@ -17,6 +17,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 from urllib.parse import quote
 
+from attrs import evolve
 from cattrs import ClassValidationError, Converter, IterableValidationError
 from cattrs.gen import make_dict_structure_fn, override
 
@@ -124,7 +125,7 @@ def decode_messages(response: Response) -> tuple[list[Message], list[err.APIResp
     for index, item in enumerate(_payload(response, "messages")):
         message, problem = _structured(item, Message, f"messages[{index}]")
         if message is None:
-            bad.append(_unusable(response, problem))
+            bad.append(_unusable(evolve(response, body=json.dumps(item).encode()), problem))
         else:
             good.append(message)
     return good, bad

@@ -210,6 +210,7 @@ def test_one_bad_message_does_not_hide_the_good_ones() -> None:
         "messages[1].receivedAt: expected a date and time, got 1",
         "messages[3]: expected an object, got 5",
     ]
+    assert json.loads(bad[0].body)["id"] == "b"
 
 
 UNUSABLE: list[tuple[bytes, str, str]] = [
