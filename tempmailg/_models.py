@@ -192,7 +192,12 @@ class Message:
         from tempmailg import _extract
 
         return _extract.find_link(
-            self.content, is_html=self.is_html, subject=self.subject, contains=contains, text=text
+            self.content,
+            is_html=self.is_html,
+            subject=self.subject,
+            sender_name=self.from_name,
+            contains=contains,
+            text=text,
         )
 
     def find_links(self, *, contains: str | None = None, text: str | None = None) -> list[LinkCandidate]:
@@ -208,7 +213,12 @@ class Message:
         from tempmailg import _extract
 
         return _extract.find_links(
-            self.content, is_html=self.is_html, subject=self.subject, contains=contains, text=text
+            self.content,
+            is_html=self.is_html,
+            subject=self.subject,
+            sender_name=self.from_name,
+            contains=contains,
+            text=text,
         )
 
 
