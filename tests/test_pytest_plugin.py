@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -20,7 +21,12 @@ filterwarnings = error
 """
 
 # Only the plugins that a test is about: the others of this environment take seconds to load.
-ENVIRONMENT = {"PATH": "", "PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+ENVIRONMENT = {
+    "PATH": "",
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    **{name: value for name, value in os.environ.items() if name.startswith("COVERAGE_")},
+}
 OURS = ("-p", "tempmailg.pytest_plugin", "-p", "xdist")
 ASYNCHRONOUS = (
     *("-p", "anyio.pytest_plugin", "-p", "pytest_asyncio.plugin"),
