@@ -28,6 +28,7 @@ from attrs import define, frozen
 from yarl import URL
 
 from tempmailg import _errors as err
+from tempmailg._deadlines import Deadlines
 from tempmailg._settings import is_loopback, proxy_of
 from tempmailg._transport import Response
 
@@ -60,6 +61,7 @@ class AiohttpTransport:
     """
 
     _session: aiohttp.ClientSession | None = None
+    _deadlines: Deadlines
 
     def __init__(
         self,
@@ -108,10 +110,15 @@ class AiohttpTransport:
     async def request(self, request: Request, *, timeout: float, max_bytes: int) -> Response:
         """See `Transport.request`."""
         attempt = self._attempt()
+        session, deadlines = self._session_here(), self._deadlines
         try:
-            async with asyncio.timeout(timeout):
-                answer = await self._open(request, attempt)
-                body = await _read_all(answer, max_bytes)
+            async with asyncio.timeout(None) as block:
+                deadlines.put(block, timeout)
+                try:
+                    answer = await self._open(session, request, attempt)
+                    body = await _read_all(answer, max_bytes)
+                finally:
+                    deadlines.take_out(block)
         except _FOREIGN_TYPES as error:
             failure = attempt.translated(error)
         else:
@@ -121,9 +128,10 @@ class AiohttpTransport:
     async def stream(self, request: Request, *, timeout: float) -> _AiohttpStream:
         """See `Transport.stream`."""
         attempt = self._attempt()
+        session = self._session_here()
         try:
             async with asyncio.timeout(timeout):
-                stream = _AiohttpStream(await self._open(request, attempt), attempt)
+                stream = _AiohttpStream(await self._open(session, request, attempt), attempt)
         except _FOREIGN_TYPES as error:
             failure = attempt.translated(error)
         else:
@@ -151,6 +159,7 @@ class AiohttpTransport:
         """See `Transport.aclose`."""
         session, self._session = self._own_session(), None
         if session is not None:
+            self._deadlines.stop()
             for stream in tuple(self._streams):
                 stream.close()  # or aiohttp warns of each that was not left before the client was closed
             await session.close()
@@ -159,8 +168,9 @@ class AiohttpTransport:
         # Somebody else's connection pool does not tell when it has a connection, so assume the worst: that it had one.
         return _Attempt(self._base_url, "connecting" if self._injected is None else "waiting")
 
-    async def _open(self, request: Request, attempt: _Attempt) -> aiohttp.ClientResponse:
-        session = self._session_here()
+    async def _open(
+        self, session: aiohttp.ClientSession, request: Request, attempt: _Attempt
+    ) -> aiohttp.ClientResponse:
         token = _current_attempt.set(attempt)
         try:
             answer = await session.request(
@@ -181,7 +191,7 @@ class AiohttpTransport:
         session = self._own_session()
         if session is None:
             session = self._session = self._new_session()
-            self._loop, self._pid = loop, os.getpid()
+            self._loop, self._pid, self._deadlines = loop, os.getpid(), Deadlines()
             _in_use.add(self)
         elif self._loop is not loop:
             raise err.ConfigurationError(

@@ -336,7 +336,7 @@ class Course:
 
 
 def _request_of(call: Call[Any], core: Core, headers: Mapping[str, str]) -> Request:
-    return Request(call.method, wire.target_of(call), {**core.headers, **headers})
+    return Request(call.method, call.target, {**core.headers, **headers} if headers else core.headers)
 
 
 async def _beginning_of(stream: ResponseStream, transport: Transport, deadline: float) -> bytes:

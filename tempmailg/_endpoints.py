@@ -7,7 +7,9 @@ something else: what the service itself must judge is left to the service.
 from __future__ import annotations
 
 import re
+from functools import cached_property, lru_cache
 from typing import Final, Generic, Literal, TypeVar, get_args
+from urllib.parse import quote
 
 from attrs import field, frozen
 
@@ -62,6 +64,14 @@ class Call(Generic[T_co]):
         """Whether sending it twice leaves the account as sending it once does."""
         return self.method != "POST"
 
+    @cached_property
+    def target(self) -> str:
+        """Path and query, percent-encoded so that the server decodes exactly what the caller gave."""
+        path = "".join(["/" + quote(segment, safe="") for segment in self.segments])
+        if not self.query:
+            return path
+        return path + "?" + "&".join([f"{name}={quote(value, safe='')}" for name, value in self.query])
+
 
 def list_domains(type: DomainType = "free") -> Call[DomainList]:  # noqa: A002 - the API's own parameter name
     """`GET /domains?type={type}`."""
@@ -89,7 +99,12 @@ def delete_mailbox(mailbox: Mailbox | str) -> Call[None]:
 
 def list_messages(mailbox: Mailbox | str) -> Call[list[Message]]:
     """`GET /messages?email={email}`."""
-    query = (("email", address_of(mailbox)),)
+    return _list_messages(_text("mailbox", mailbox.email if isinstance(mailbox, Mailbox) else mailbox))
+
+
+@lru_cache(maxsize=1_024)  # the same mailboxes are looked at again and again
+def _list_messages(address: str) -> Call[list[Message]]:
+    query = (("email", address_of(address)),)
     return Call("list_messages", "GET", "/messages", ("messages",), list[Message], "messages", query)
 
 
@@ -151,9 +166,14 @@ def _domain(domain: str) -> str:
     return domain
 
 
-def _segment(what: str, value: object) -> str:
+def _text(what: str, value: object) -> str:
     if not isinstance(value, str):
         raise ConfigurationError(f"{what} must be text, not {_shown(value)}")
+    return value
+
+
+def _segment(what: str, value: object) -> str:
+    value = _text(what, value)
     if value in ("", ".", ".."):
         raise ConfigurationError(f"{what} must not be {value!r}: it would change the path of the request")
     if len(value) > _MAX_LENGTH:

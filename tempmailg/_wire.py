@@ -1,4 +1,4 @@
-"""Between calls and bytes: a call becomes a request's target, an answer becomes a value or an error. All of it is pure.
+"""From answers to values and errors. All of it is pure.
 
 Decoding is tolerant exactly where the API's reference is (numbers and booleans as text, null text, ``[]`` for an empty
 object, unknown and missing optional fields) and strict elsewhere; a field that does not fit is named by its path on the
@@ -15,7 +15,6 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
-from urllib.parse import quote
 
 from attrs import evolve
 from cattrs import ClassValidationError, Converter, IterableValidationError
@@ -51,7 +50,6 @@ __all__ = [
     "quota_of",
     "server_time_of",
     "status_error",
-    "target_of",
     "tells_quota_and_time",
 ]
 
@@ -66,22 +64,6 @@ _TOKEN = re.compile(r'("email_token"\s*:\s*)(?:"(?:[^"\\]|\\.)*+"?|[^\s,}]+)')  
 _INTEGER = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
 _LEAST_INTEGER: Final = -(2**63)
 _GREATEST_INTEGER: Final = 2**63 - 1
-
-
-# ------------------------------------------------------------------------------------------------- requests
-
-
-def target_of(call: Call[Any]) -> str:
-    """Return path and query of a call, percent-encoded so that the server decodes exactly what the caller gave."""
-    path = "".join(["/" + _quoted(segment) for segment in call.segments])
-    if not call.query:
-        return path
-    return path + "?" + "&".join([f"{name}={_quoted(value)}" for name, value in call.query])
-
-
-@lru_cache(maxsize=1_024)  # the same mailboxes are looked at again and again
-def _quoted(text: str) -> str:
-    return quote(text, safe="")
 
 
 # ------------------------------------------------------------------------------------------------- answers

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from tempmailg import Attachment, ConfigurationError
 from tempmailg import _endpoints as endpoints
 from tempmailg._endpoints import Call
-from tempmailg._wire import target_of
 
 ATTACHMENT = Attachment(name="a b.txt", message_id="m1", url="https://elsewhere.example/steal")
 
@@ -36,7 +35,7 @@ CALLS: list[tuple[Call[Any], str, str]] = [
 @pytest.mark.parametrize(("call", "method", "target"), CALLS, ids=lambda value: getattr(value, "name", ""))
 def test_each_endpoint_is_the_documented_request(call: Call[Any], method: str, target: str) -> None:
     """Every call asks with the method, path and query that the API documents."""
-    assert (call.method, target_of(call)) == (method, target)
+    assert (call.method, call.target) == (method, target)
 
 
 def test_only_posts_are_unsafe_to_repeat() -> None:
@@ -85,7 +84,7 @@ def test_what_cannot_be_meant_is_refused_with_the_arguments_name(make: Callable[
 )
 def test_any_file_name_reaches_the_server_as_it_is(name: str) -> None:
     """Whatever a sender called the file, it is one path segment that decodes to the same text."""
-    segments = target_of(endpoints.attachment(("m", name))).split("/")
+    segments = endpoints.attachment(("m", name)).target.split("/")
     assert segments[:-1] == ["", "messages", "m", "attachments"]
     assert unquote(segments[-1]) == name
 
@@ -94,7 +93,7 @@ def test_any_file_name_reaches_the_server_as_it_is(name: str) -> None:
 def test_any_local_part_reaches_the_server_as_it_is(local: str) -> None:
     """An address with `+`, `%`, `/`, `?`, `#`, spaces or any script survives path and query."""
     address = f"{local}@example.com"
-    assert unquote(target_of(endpoints.delete_mailbox(address)).removeprefix("/emails/")) == address
-    query = target_of(endpoints.list_messages(address)).partition("?")[2]
+    assert unquote(endpoints.delete_mailbox(address).target.removeprefix("/emails/")) == address
+    query = endpoints.list_messages(address).target.partition("?")[2]
     assert [unquote(value) for _, value in [pair.split("=") for pair in query.split("&")]] == [address]
     assert parse_qsl(query.replace("+", "%2B")) == [("email", address)]
