@@ -46,6 +46,10 @@ __all__ = ["AiohttpTransport", "environment_proxy"]
 CONNECT_TIMEOUT: Final = 10.0
 """Seconds for one connection to be made: less than the usual deadline, so that a lost packet does not eat it whole."""
 
+READ_AHEAD: Final = 256 * 1024
+"""Bytes of a body that may wait for their reader before the connection is held up. The event loop receives so many at
+once: with fewer, each piece of a download would stop the connection and start it again."""
+
 
 class AiohttpTransport:
     """Sends requests with aiohttp.
@@ -218,6 +222,7 @@ class AiohttpTransport:
             cookie_jar=_NoCookies(),
             trust_env=False,  # it would read netrc and send somebody's credentials
             trace_configs=self._injected.trace_configs if self._injected else None,
+            read_bufsize=READ_AHEAD,
             timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=CONNECT_TIMEOUT, sock_read=None),
         )
         session._retry_connection = False  # noqa: SLF001 - aiohttp offers no public switch  # pyright: ignore[reportPrivateUsage]
