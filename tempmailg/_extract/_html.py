@@ -21,7 +21,7 @@ from tempmailg._extract._page import MAX_CONTENT, MAX_TEXT, Anchor, Page, visibl
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MAX_TAGS = 6_000
+MAX_TAGS = 5_000
 """Tags that are read; the rest of the message is cut. Newsletters of 250 KB hold about 4,000."""
 
 _MAX_CSS = 65_536
