@@ -57,10 +57,10 @@ def _run(name: str, *, short: bool) -> list[Measure]:
 
 
 def _publish(results: dict[str, Any]) -> None:
+    _write(HERE / "results.json", results)
+    (HERE / "results.svg").write_text(plot(results), encoding="utf-8")
     readme = HERE.parent / "README.md"
     readme.write_text(with_table(readme.read_text(encoding="utf-8"), results), encoding="utf-8")
-    (HERE / "results.svg").write_text(plot(results), encoding="utf-8")
-    _write(HERE / "results.json", results)
 
 
 def _write(path: Path, results: dict[str, Any]) -> None:

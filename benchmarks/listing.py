@@ -23,7 +23,7 @@ __all__ = ["measures"]
 
 CONCURRENCY: Final = 32
 ROUND_SECONDS: Final = 0.15  # of the clock, for each contestant in each round
-ROUNDS: Final = 21
+ROUNDS: Final = 45
 
 BARE: Final = "aiohttp + json"
 BY_HAND: Final = "aiohttp + json + dataclasses"
