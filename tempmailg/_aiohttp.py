@@ -116,13 +116,9 @@ class AiohttpTransport:
         attempt = self._attempt()
         session, deadlines = self._session_here(), self._deadlines
         try:
-            async with asyncio.timeout(None) as block:
-                deadlines.put(block, timeout)
-                try:
-                    answer = await self._open(session, request, attempt)
-                    body = await _read_all(answer, max_bytes)
-                finally:
-                    deadlines.take_out(block)
+            with deadlines.within(timeout):
+                answer = await self._open(session, request, attempt)
+                body = await _read_all(answer, max_bytes)
         except _FOREIGN_TYPES as error:
             failure = attempt.translated(error)
         else:
@@ -132,10 +128,10 @@ class AiohttpTransport:
     async def stream(self, request: Request, *, timeout: float) -> _AiohttpStream:
         """See `Transport.stream`."""
         attempt = self._attempt()
-        session = self._session_here()
+        session, deadlines = self._session_here(), self._deadlines
         try:
-            async with asyncio.timeout(timeout):
-                stream = _AiohttpStream(await self._open(session, request, attempt), attempt)
+            with deadlines.within(timeout):
+                stream = _AiohttpStream(await self._open(session, request, attempt), attempt, deadlines)
         except _FOREIGN_TYPES as error:
             failure = attempt.translated(error)
         else:
@@ -195,7 +191,7 @@ class AiohttpTransport:
         session = self._own_session()
         if session is None:
             session = self._session = self._new_session()
-            self._loop, self._pid, self._deadlines = loop, os.getpid(), Deadlines()
+            self._loop, self._pid, self._deadlines = loop, os.getpid(), Deadlines(loop)
             _in_use.add(self)
         elif self._loop is not loop:
             raise err.ConfigurationError(
@@ -271,9 +267,10 @@ def _let_go_at_exit() -> None:
 class _AiohttpStream:
     """An answer whose body is still arriving."""
 
-    def __init__(self, answer: aiohttp.ClientResponse, attempt: _Attempt) -> None:
+    def __init__(self, answer: aiohttp.ClientResponse, attempt: _Attempt, deadlines: Deadlines) -> None:
         self._answer = answer
         self._attempt = attempt
+        self._deadlines = deadlines
 
     @property
     def status(self) -> int:
@@ -285,7 +282,7 @@ class _AiohttpStream:
 
     async def read(self, timeout: float) -> bytes:
         try:
-            async with asyncio.timeout(timeout):
+            with self._deadlines.within(timeout):
                 return await self._answer.content.readany()
         except _FOREIGN_TYPES as error:
             failure = self._attempt.translated(error)

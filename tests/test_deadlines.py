@@ -56,12 +56,8 @@ def run(main: Coroutine[Any, Any, None]) -> VirtualLoop:
 
 async def within(deadlines: Deadlines, seconds: float, work: Coroutine[Any, Any, object]) -> float:
     """Do work under a deadline; return when it ended, or raise at its deadline."""
-    async with asyncio.timeout(None) as block:
-        deadlines.put(block, seconds)
-        try:
-            await work
-        finally:
-            deadlines.take_out(block)
+    with deadlines.within(seconds):
+        await work
     return asyncio.get_running_loop().time()
 
 
@@ -76,7 +72,7 @@ def test_each_block_ends_at_its_own_deadline(limits: list[float]) -> None:
     """However many blocks there are, in whatever order they were begun, none ends early and none late."""
 
     async def main() -> None:
-        deadlines = Deadlines()
+        deadlines = Deadlines(asyncio.get_running_loop())
         ended = await asyncio.gather(*(cut_off(deadlines, limit) for limit in limits))
         assert ended == pytest.approx(limits, abs=1e-6)
 
@@ -88,7 +84,7 @@ def test_work_that_ends_in_time_is_left_alone(cases: list[tuple[float, float]]) 
     """A deadline ends only the block that overruns it; what was quick enough has its result."""
 
     async def main() -> None:
-        deadlines = Deadlines()
+        deadlines = Deadlines(asyncio.get_running_loop())
         tasks = [within(deadlines, limit, asyncio.sleep(work)) for limit, work in cases]
         for (limit, work), outcome in zip(cases, await asyncio.gather(*tasks, return_exceptions=True), strict=True):
             if isinstance(outcome, BaseException):
@@ -104,7 +100,7 @@ def test_requests_one_after_the_other_share_a_timer() -> None:
     """Ten thousand quick requests leave one timer in the loop, not ten thousand."""
 
     async def main() -> None:
-        deadlines = Deadlines()
+        deadlines = Deadlines(asyncio.get_running_loop())
         for _ in range(10_000):
             await within(deadlines, 30.0, asyncio.sleep(0))
         deadlines.stop()
@@ -118,10 +114,54 @@ def test_a_timer_that_nobody_needs_any_more_is_not_set_again() -> None:
     """When it rings after the last request, nothing happens; the next request sets it anew."""
 
     async def main() -> None:
-        deadlines = Deadlines()
+        deadlines = Deadlines(asyncio.get_running_loop())
         await within(deadlines, 1.0, asyncio.sleep(0))
         await asyncio.sleep(5.0)
         assert await cut_off(deadlines, 2.0) == pytest.approx(7.0)
+
+    run(main())
+
+
+def test_a_cancellation_that_comes_with_the_deadline_is_not_lost() -> None:
+    """Whoever cancels a task in the very moment of its deadline sees it cancelled, not timed out."""
+
+    async def main() -> None:
+        task = asyncio.create_task(within(Deadlines(asyncio.get_running_loop()), 1.0, asyncio.Event().wait()))
+        asyncio.get_running_loop().call_at(1.0, task.cancel)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    run(main())
+
+
+def test_an_error_in_the_moment_of_the_deadline_is_not_replaced() -> None:
+    """What the block raises itself counts, and the task is not left half cancelled."""
+
+    async def fail() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise ValueError("its own") from None
+
+    async def main() -> None:
+        with pytest.raises(ValueError, match="its own"):
+            await within(Deadlines(asyncio.get_running_loop()), 1.0, fail())
+        task = asyncio.current_task()
+        assert task is not None
+        assert task.cancelling() == 0
+
+    run(main())
+
+
+def test_a_deadline_within_a_deadline_ends_at_the_nearer() -> None:
+    """The inner block's end is not taken for the outer's, nor the other way round."""
+
+    async def main() -> None:
+        deadlines = Deadlines(asyncio.get_running_loop())
+        assert await within(deadlines, 5.0, cut_off(deadlines, 2.0)) == pytest.approx(2.0)
+        with pytest.raises(TimeoutError):
+            await within(deadlines, 1.0, within(deadlines, 2.0, asyncio.Event().wait()))
+        assert asyncio.get_running_loop().time() == pytest.approx(3.0)
 
     run(main())
 
@@ -130,7 +170,7 @@ def test_a_cancelled_request_is_cancelled_not_timed_out() -> None:
     """Somebody else's cancellation passes through as what it is."""
 
     async def main() -> None:
-        task = asyncio.create_task(within(Deadlines(), 10.0, asyncio.Event().wait()))
+        task = asyncio.create_task(within(Deadlines(asyncio.get_running_loop()), 10.0, asyncio.Event().wait()))
         await asyncio.sleep(1.0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
