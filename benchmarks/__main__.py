@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks._harness import as_json, show
-from benchmarks._publish import plot, with_table
+from benchmarks._publish import goals, plot, table, with_part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,7 +31,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--short", action="store_true", help="only check that they work: the numbers mean nothing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to a file")
-    parser.add_argument("--publish", action="store_true", help="write results.json, results.svg and the README's table")
+    parser.add_argument(
+        "--publish", action="store_true", help="write the results, their plot and tables"
+    )
     options = parser.parse_args(argv)
     if unknown := set(options.names) - set(SUBJECTS):
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
@@ -59,8 +61,8 @@ def _run(name: str, *, short: bool) -> list[Measure]:
 def _publish(results: dict[str, Any]) -> None:
     _write(HERE / "results.json", results)
     (HERE / "results.svg").write_text(plot(results), encoding="utf-8")
-    readme = HERE.parent / "README.md"
-    readme.write_text(with_table(readme.read_text(encoding="utf-8"), results), encoding="utf-8")
+    for readme, part in ((HERE.parent / "README.md", table(results)), (HERE / "README.md", goals(results))):
+        readme.write_text(with_part(readme.read_text(encoding="utf-8"), part), encoding="utf-8")
 
 
 def _write(path: Path, results: dict[str, Any]) -> None:

@@ -191,7 +191,7 @@ def machine() -> dict[str, str]:
     packages = ("aiohttp", "attrs", "cattrs", "anyio", "orjson", "uvloop", "httpx", "pydantic", "requests", "urllib3")
     return {
         "processor": _processor(),
-        "system": platform.platform(terse=True),
+        "system": platform.system(),
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "tempmailg": tempmailg.__version__,
     } | {package: _version(package) for package in packages}

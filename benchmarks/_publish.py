@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["plot", "table", "with_table"]
+__all__ = ["goals", "plot", "table", "with_part"]
 
 BEGIN: Final = "<!-- benchmarks: written by `python -m benchmarks --publish` -->"
 END: Final = "<!-- /benchmarks -->"
@@ -67,19 +67,24 @@ def _bars(measure: Mapping[str, Any], top: int) -> list[str]:
 
 
 def table(results: Results) -> str:
-    """Return Markdown tables: what the calls cost, and every goal with what was measured."""
+    """Return Markdown tables of what the calls cost."""
     lines: list[str] = []
     for measure in _costs(results):
         lines += [f"| {measure['title']} | CPU | x {measure['baseline']} | calls/s |", "|:--|--:|--:|--:|"]
         lines += [_line(row) for row in measure["rows"]]
         lines.append("")
-    lines += ["| Goal | Limit | Measured (quartiles) | |", "|:--|--:|--:|:--|"]
-    lines += [_goal(goal) for measure in results["measures"] for goal in measure["goals"]]
     machine = results["machine"]
     versions = ", ".join(
         f"{name} {version}" for name, version in machine.items() if name not in ("processor", "system", "python")
     )
-    return "\n".join([*lines, "", f"{machine['processor']}, {machine['system']}, {machine['python']}; {versions}."])
+    return "\n".join([*lines, f"{machine['processor']}, {machine['system']}, {machine['python']}; {versions}."])
+
+
+def goals(results: Results) -> str:
+    """Return a Markdown table of every goal with what was measured."""
+    lines = ["| Measure | Goal | Limit | Measured (quartiles) | |", "|:--|:--|--:|--:|:--|"]
+    lines += [_goal(measure["title"], goal) for measure in results["measures"] for goal in measure["goals"]]
+    return "\n".join(lines)
 
 
 def _line(row: Mapping[str, Any]) -> str:
@@ -88,22 +93,22 @@ def _line(row: Mapping[str, Any]) -> str:
     return f"| {name} | {figures[COST]:,.0f} µs | {spread['median']:.2f} | {figures['calls/s']:,.0f} |"
 
 
-def _goal(goal: Mapping[str, Any]) -> str:
+def _goal(title: str, goal: Mapping[str, Any]) -> str:
     measured = goal["measured"]
     sign = "≤" if goal["at_most"] else "≥"
     return (
-        f"| {goal['text']} | {sign} {goal['limit']:g} "
+        f"| {title} | {goal['text']} | {sign} {goal['limit']:g} "
         f"| {measured['median']:.2f} ({measured['low']:.2f} to {measured['high']:.2f}) "
         f"| {'met' if goal['is_met'] else 'missed'} |"
     )
 
 
-def with_table(readme: str, results: Results) -> str:
-    """Return a README whose table, between its markers, is that of the results."""
+def with_part(readme: str, part: str) -> str:
+    """Return a README that has a part between its markers."""
     pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
     if not pattern.search(readme):
-        raise ValueError(f"the README has no place for the table: put {BEGIN} and {END} there")
-    return pattern.sub(lambda _: f"{BEGIN}\n{table(results)}\n{END}", readme)
+        raise ValueError(f"the README has no place for the results: put {BEGIN} and {END} there")
+    return pattern.sub(lambda _: f"{BEGIN}\n{part}\n{END}", readme)
 
 
 def _costs(results: Results) -> Sequence[Mapping[str, Any]]:

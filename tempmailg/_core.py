@@ -96,7 +96,7 @@ class Core:
     def _read_headers(self) -> None:
         if self._unread is None:
             return
-        (headers, arrived), self._unread = self._unread, None
+        headers, arrived = self._unread
         told = wire.server_time_of(headers)
         self._clock.note(told, arrived if told else self.transport.now(), fallback=self.transport.utcnow)
         quota = wire.quota_of(headers)
@@ -104,12 +104,13 @@ class Core:
             self._quota = quota
             until_reset = None if quota.resets_at is None else self._clock.until(quota.resets_at, arrived)
             self._pace.note(quota, until_reset, arrived)
+        self._unread = None  # at the end, for a thread that asks for the quota meanwhile
 
     @property
     def quota(self) -> Quota | None:
-        """What the last answer that told a quota told of it."""
-        self._read_headers()
-        return self._quota
+        """What the last answer that told a quota told of it; any thread may ask, so this changes nothing."""
+        unread = self._unread
+        return (wire.quota_of(unread[0]) if unread else None) or self._quota
 
     @property
     def pace(self) -> QuotaPace:

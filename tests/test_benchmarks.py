@@ -111,19 +111,31 @@ def test_the_plot_is_an_svg_of_the_results() -> None:
     assert bars == [publish.BARS / 2, publish.BARS]
 
 
-def test_the_readme_gets_the_table_between_its_markers() -> None:
-    """Publishing again replaces the table and nothing else."""
-    results = as_json([measure()])
-    readme = f"before\n{publish.BEGIN}\nold\n{publish.END}\nafter\n"
-    once = publish.with_table(readme, results)
+def test_a_readme_gets_its_part_between_the_markers() -> None:
+    """Publishing again replaces that part and nothing else."""
+    part = publish.table(as_json([measure()]))
+    once = publish.with_part(f"before\n{publish.BEGIN}\nold\n{publish.END}\nafter\n", part)
     assert once.startswith("before\n")
     assert once.endswith("\nafter\n")
     assert "| **tempmailg** | 100 µs | 0.50 | 9,000 |" in once
     assert "old" not in once
-    assert publish.with_table(once, results) == once
+    assert publish.with_part(once, part) == once
+
+
+def test_every_goal_is_published_with_its_verdict() -> None:
+    """The goals say what was to be measured, where, and what came out."""
+    lines = publish.goals(as_json([measure()])).splitlines()[2:]
+    assert len(lines) == len(measure().goals) > 0
+    assert all(measure().title in line and line.endswith(("| met |", "| missed |")) for line in lines)
+
+
+def test_only_what_compares_calls_is_in_the_table() -> None:
+    """A measure without calls a second, such as that of a look, is left to the goals."""
+    other = Measure("a look", [Row("tempmailg", {"CPU µs/call": 1.0})])
+    assert "a look" not in publish.table(as_json([measure(), other]))
 
 
 def test_a_readme_without_markers_is_refused() -> None:
     """A table that has no place is an error, not a silent loss."""
-    with pytest.raises(ValueError, match="no place for the table"):
-        publish.with_table("nothing here", as_json([measure()]))
+    with pytest.raises(ValueError, match="no place for the results"):
+        publish.with_part("nothing here", "part")
