@@ -31,9 +31,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--short", action="store_true", help="only check that they work: the numbers mean nothing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to a file")
-    parser.add_argument(
-        "--publish", action="store_true", help="write the results, their plot and tables"
-    )
+    parser.add_argument("--publish", action="store_true", help="write the results, their plot and tables")
     options = parser.parse_args(argv)
     if unknown := set(options.names) - set(SUBJECTS):
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
