@@ -31,10 +31,9 @@ class Deadlines:
         return _Block(self, seconds)
 
     def stop(self) -> None:
-        """Forget the timer, when no block is left."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        """Forget the timer, unless a block still needs it: a request may outlive the client that sent it."""
+        if not self._blocks:
+            self._disarm()
 
     def put(self, block: _Block, seconds: float) -> None:
         """Take in a block that begins."""
@@ -46,8 +45,13 @@ class Deadlines:
         """Forget a block that ended. The timer stays: mostly another block will need it before it rings."""
         self._blocks.pop(block, None)
 
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
     def _arm(self, moment: float) -> None:
-        self.stop()
+        self._disarm()
         self._timer, self._armed_for = self._loop.call_at(moment, self._end_due), moment
 
     def _end_due(self) -> None:

@@ -110,6 +110,19 @@ def test_requests_one_after_the_other_share_a_timer() -> None:
     assert timers[0].cancelled()
 
 
+def test_a_block_keeps_its_deadline_when_the_client_is_closed() -> None:
+    """What is still under way then, on a connection that somebody else lent, ends all the same."""
+
+    async def main() -> None:
+        deadlines = Deadlines(asyncio.get_running_loop())
+        task = asyncio.create_task(cut_off(deadlines, 5.0))
+        await asyncio.sleep(1.0)
+        deadlines.stop()
+        assert await task == pytest.approx(5.0)
+
+    run(main())
+
+
 def test_a_timer_that_nobody_needs_any_more_is_not_set_again() -> None:
     """When it rings after the last request, nothing happens; the next request sets it anew."""
 
