@@ -54,7 +54,7 @@ class Worker:
         assert self._process.stdout
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"a contestant ended early: {' '.join(map(str, self._process.args))}")  # type: ignore[arg-type]
+            raise RuntimeError(f"a contestant ended early: {self._process.args!r}")
         told: dict[str, Any] = json.loads(line)
         return told
 
