@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import gc
 import os
 import random
 import ssl
@@ -29,17 +28,18 @@ from yarl import URL
 
 from tempmailg import _errors as err
 from tempmailg._deadlines import Deadlines
+from tempmailg._internals import ConnectionPool, certificate_check, forbid_resending
 from tempmailg._settings import is_loopback, proxy_of
-from tempmailg._transport import Response
+from tempmailg.transport import Response
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aiohttp.client_reqrep import ClientRequest, ConnectionKey
+    from aiohttp.client_reqrep import ClientRequest
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
-    from tempmailg._transport import AnswerHeaders, Request
+    from tempmailg.transport import AnswerHeaders, Request
 
 __all__ = ["AiohttpTransport", "environment_proxy"]
 
@@ -64,6 +64,7 @@ class AiohttpTransport:
         ConfigurationError: The key would travel in clear text, or to somebody whose certificate nobody checks.
     """
 
+    api_key: None = None  # the key is the client's
     _session: aiohttp.ClientSession | None = None
     _deadlines: Deadlines
 
@@ -210,8 +211,6 @@ class AiohttpTransport:
         return self._session
 
     def _new_session(self) -> aiohttp.ClientSession:
-        # aiohttp would send a GET or DELETE again by itself when a kept connection turns out dead; every attempt must
-        # go through our own retries, or a budget of three requests sends six.
         session = aiohttp.ClientSession(
             connector=self._connector(),
             connector_owner=self._injected is None,
@@ -221,7 +220,7 @@ class AiohttpTransport:
             read_bufsize=READ_AHEAD,
             timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=CONNECT_TIMEOUT, sock_read=None),
         )
-        session._retry_connection = False  # noqa: SLF001 - aiohttp offers no public switch  # pyright: ignore[reportPrivateUsage]
+        forbid_resending(session)
         return session
 
     def _connector(self) -> aiohttp.BaseConnector:
@@ -231,7 +230,11 @@ class AiohttpTransport:
         if self._injected.closed or connector is None:
             raise _closed_session()
         if self._base_url.startswith("https:"):
-            _checking("the connector of the session", getattr(connector, "_ssl", True))
+            if not isinstance(connector, aiohttp.TCPConnector):
+                raise err.ConfigurationError(
+                    "the connector of the session must be an aiohttp.TCPConnector, which is known to check certificates"
+                )
+            _checking("the connector of the session", certificate_check(connector))
         return connector
 
 
@@ -299,7 +302,7 @@ class _NoCookies(aiohttp.DummyCookieJar):
         """Do nothing."""
 
 
-class _Connector(aiohttp.TCPConnector):
+class _Connector(ConnectionPool):
     """A connection pool that tells the attempt when it has its connection."""
 
     async def connect(self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout) -> Connection:
@@ -314,32 +317,6 @@ class _Connector(aiohttp.TCPConnector):
         if attempt is not None:
             attempt.stage = "waiting"
         return connection
-
-    async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
-        """Return a kept connection, but only one on which nothing came in since its last answer.
-
-        What a server sends unasked (408 before it hangs up, a second answer) would be taken for the next answer.
-        """
-        while (connection := await super()._get(key, traces)) is not None:
-            if connection.protocol is None or not connection.protocol.should_close:
-                return connection
-            connection.close()
-        return None
-
-    def abandon(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Let go of the connections of a client that nobody closed, from whatever thread finds it."""
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(self._close)
-            return
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ResourceWarning)  # asyncio's, one a connection: ours has said it
-            self._conns.clear()
-            gc.collect()  # a transport without a loop can only be collected
-
-    def __del__(self, *args: object) -> None:
-        # The transport has warned. A forked child, above all, must leave its parent's connections alone: they share
-        # the epoll from which closing would take them out.
-        pass
 
 
 def _is_cancelled() -> bool:
@@ -405,13 +382,11 @@ class _Attempt:
         meaning = next(meaning for meaning in _FOREIGN if isinstance(error, meaning.foreign))
         if self.stage == "reading" and meaning.ours is err.APIConnectionError:
             meaning = _CUT
-        failure = meaning.ours(meaning.text.format(url=self.base_url, reason=_reason(error)))
-        failure.repeat = meaning.repeat
-        if isinstance(failure, err.APIConnectionError):
-            failure.sent = meaning.may_be_sent and self.stage != "connecting"
-            if not failure.sent and meaning.repeat == "safe":
-                failure.repeat = "always"
-        return failure
+        text = meaning.text.format(url=self.base_url, reason=_reason(error))
+        if not issubclass(meaning.ours, err.APIConnectionError):
+            return meaning.ours(text)
+        sent = meaning.may_be_sent and self.stage != "connecting"
+        return meaning.ours(text, sent=sent, status=_proxy_status(error))
 
 
 _current_attempt: ContextVar[_Attempt | None] = ContextVar("tempmailg_attempt", default=None)
@@ -424,8 +399,11 @@ class _Meaning:
     foreign: type[BaseException]
     ours: type[err.TempMailError]
     text: str
-    repeat: Literal["never", "safe", "always"]
     may_be_sent: bool = True
+
+
+def _proxy_status(error: BaseException) -> int | None:
+    return error.status if isinstance(error, aiohttp.ClientHttpProxyError) else None
 
 
 def _reason(error: BaseException) -> str:
@@ -444,51 +422,45 @@ def _reason(error: BaseException) -> str:
 
 
 _CUT: Final = _Meaning(
-    aiohttp.ClientPayloadError, err.APIResponseError, "the answer cannot be used: it was cut off", "safe"
+    aiohttp.ClientPayloadError, err.IncompleteResponseError, "the answer cannot be used: it was cut off"
 )
 
 # The first that fits counts, so the order goes from the special to the general.
 _FOREIGN: Final = (
     _Meaning(
         aiohttp.ClientConnectorCertificateError,
-        err.APIConnectionError,
+        err.TLSError,
         "the certificate of {url} was refused: {reason}",
-        "never",
         may_be_sent=False,
     ),
     _Meaning(
         aiohttp.ClientSSLError,
-        err.APIConnectionError,
+        err.TLSError,
         "no TLS with {url}: {reason}",
-        "never",
         may_be_sent=False,
     ),
     _Meaning(
         aiohttp.ClientProxyConnectionError,
         err.APIConnectionError,
         "cannot connect to the proxy: {reason}",
-        "always",
         may_be_sent=False,
     ),
     _Meaning(
         aiohttp.ClientConnectorError,
         err.APIConnectionError,
         "cannot connect to {url}: {reason}",
-        "always",
         may_be_sent=False,
     ),
     _Meaning(
         aiohttp.ConnectionTimeoutError,
         err.APITimeoutError,
         "connecting to {url} took too long",
-        "always",
         may_be_sent=False,
     ),
     _Meaning(
         aiohttp.ClientHttpProxyError,
         err.APIConnectionError,
         "the proxy refused to connect to {url}: {reason}",
-        "never",
         may_be_sent=False,
     ),
     _CUT,
@@ -496,14 +468,13 @@ _FOREIGN: Final = (
         aiohttp.ClientResponseError,
         err.APIResponseError,
         "the answer cannot be used: it is no valid HTTP",
-        "never",
     ),
-    _Meaning(TimeoutError, err.APITimeoutError, "no complete answer from {url} in time", "safe"),
-    _Meaning(OSError, err.APIConnectionError, "the connection to {url} broke: {reason}", "safe"),
-    _Meaning(aiohttp.ClientError, err.APIConnectionError, "the connection to {url} broke: {reason}", "safe"),
-    _Meaning(ValueError, err.APIResponseError, "the answer cannot be used: it is no valid HTTP", "never"),
+    _Meaning(TimeoutError, err.APITimeoutError, "no complete answer from {url} in time"),
+    _Meaning(OSError, err.APIConnectionError, "the connection to {url} broke: {reason}"),
+    _Meaning(aiohttp.ClientError, err.APIConnectionError, "the connection to {url} broke: {reason}"),
+    _Meaning(ValueError, err.APIResponseError, "the answer cannot be used: it is no valid HTTP"),
     # What aiohttp says when a connection was closed under it.
-    _Meaning(RuntimeError, err.APIConnectionError, "the connection to {url} broke: it was closed", "safe"),
+    _Meaning(RuntimeError, err.APIConnectionError, "the connection to {url} broke: it was closed"),
 )
 
 _FOREIGN_TYPES: Final = (aiohttp.ClientError, OSError, ValueError, RuntimeError)

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from tempmailg._models import Attachment, DomainList, DomainType, Mailbox, Message, Quota
     from tempmailg._portal import Portal
-    from tempmailg._transport import Transport
     from tempmailg._waiting import WatchHealth
+    from tempmailg.transport import Transport
 
 __all__ = ["BlockingAttachmentStream", "BlockingExpectedMessage", "BlockingWatch", "Client"]
 

@@ -10,9 +10,9 @@ from tempmailg import _endpoints as endpoints
 from tempmailg import _errors as err
 from tempmailg import _settings as settings
 from tempmailg import _waiting as waiting
+from tempmailg._budget import request_budget
 from tempmailg._download import Terms, download, download_all
-from tempmailg._pace import SpeedLimit
-from tempmailg._stream import AttachmentStream
+from tempmailg._stream import AttachmentStream, SpeedLimit
 from tempmailg._version import __version__
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     import aiohttp
 
     from tempmailg._models import Attachment, DomainList, DomainType, Mailbox, Message, Quota
-    from tempmailg._transport import Transport
     from tempmailg._waiting import ExpectedMessage, Watch
+    from tempmailg.transport import Transport
 
 __all__ = ["AsyncClient"]
 
@@ -75,7 +75,7 @@ class AsyncClient:
             reserve = settings.count_of("quota_reserve", quota_reserve)
             if transport is not None:
                 _check_alone(base_url, session, proxy, ssl_context)
-                api_key = api_key or getattr(transport, "api_key", None)  # a sandbox's transport brings its own
+                api_key = api_key or transport.api_key
             key = settings.key_of(api_key)
             chosen = transport or _real_transport(base_url, session, proxy, ssl_context)
         except err.ConfigurationError as error:
@@ -185,7 +185,7 @@ class AsyncClient:
             NotFoundError: There is no such mailbox.
             TempMailError: The request failed.
         """
-        await self._sender.call(endpoints.delete_mailbox(mailbox))
+        await self._sender.delete(endpoints.delete_mailbox(mailbox))
 
     async def list_messages(self, mailbox: Mailbox | str) -> list[Message]:
         """List all messages of a mailbox, contents included (`GET /messages`).
@@ -224,7 +224,7 @@ class AsyncClient:
             NotFoundError: There is no such message.
             TempMailError: The request failed.
         """
-        await self._sender.call(endpoints.delete_message(message))
+        await self._sender.delete(endpoints.delete_message(message))
 
     def stream_attachment(
         self,
@@ -632,7 +632,7 @@ class AsyncClient:
         Returns:
             A context manager. Inside it the request that would be one too many raises `QuotaExceededError` unsent.
         """
-        return _core.allowance(settings.count_of("requests", requests, least=1))
+        return request_budget(settings.count_of("requests", requests, least=1))
 
 
 def _check_alone(*settings_of_the_real_transport: object) -> None:

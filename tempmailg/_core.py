@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeVar
 
-from attrs import define, field, frozen
+from attrs import field, frozen
 
 from tempmailg import _errors as err
 from tempmailg import _wire as wire
-from tempmailg._pace import QuotaPace, RetryBudget, ServiceClock, retry_delay
-from tempmailg._transport import Request, Response
+from tempmailg._budget import take_from_request_budget
+from tempmailg._pace import QuotaPace, ServiceClock
+from tempmailg._retry import RetryBudget, retry_delay, was_not_processed
+from tempmailg.transport import Request, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from tempmailg._endpoints import Call
     from tempmailg._models import Quota
     from tempmailg._settings import Secret
-    from tempmailg._transport import AnswerHeaders, ResponseStream, Transport
+    from tempmailg.transport import AnswerHeaders, ResponseStream, Transport
 
-__all__ = ["Core", "Course", "Sender"]
+__all__ = ["CallAttempts", "Core", "Sender"]
 
 T = TypeVar("T")
 
@@ -176,10 +176,27 @@ class Sender:
             TempMailError: Every attempt that the rules allow has failed; this is the last failure.
         """
 
-        async def send(course: Course) -> T:
-            return wire.decode(call, await self._request(call, {}, course.left))
+        async def send(attempts: CallAttempts) -> T:
+            return wire.decode(call, await self._request(call, {}, attempts.left))
 
         return await self.with_retries(call, send)
+
+    async def delete(self, call: Call[None]) -> None:
+        """Send a deletion; "not found" after an attempt that may have done the work is success.
+
+        Raises:
+            TempMailError: As in `call`.
+        """
+        attempts = CallAttempts(call, self)
+
+        async def send(attempts: CallAttempts) -> None:
+            wire.decode(call, await self._request(call, {}, attempts.left))
+
+        try:
+            await self._run(attempts, send)
+        except err.NotFoundError:
+            if not attempts.may_have_run:
+                raise
 
     async def fetch(self, call: Call[Any], headers: Mapping[str, str], read: Callable[[Response], T]) -> T:
         """Send a call with further headers and return what `read` makes of the answer, whatever its status.
@@ -188,16 +205,16 @@ class Sender:
             TempMailError: As in `call`; what `read` raises counts as a failure of the attempt.
         """
 
-        async def send(course: Course) -> T:
-            return read(await self._request(call, headers, course.left))
+        async def send(attempts: CallAttempts) -> T:
+            return read(await self._request(call, headers, attempts.left))
 
         return await self.with_retries(call, send)
 
     async def open(self, call: Call[Any], headers: Mapping[str, str]) -> ResponseStream:
         """Send a call with further headers and return when the headers of a successful answer are there."""
 
-        async def send(course: Course) -> ResponseStream:
-            return await self.open_once(call, headers, course.left)
+        async def send(attempts: CallAttempts) -> ResponseStream:
+            return await self.open_once(call, headers, attempts.left)
 
         return await self.with_retries(call, send)
 
@@ -223,26 +240,26 @@ class Sender:
             stream.close()
         raise wire.status_error(Response(stream.status, stream.headers, body))
 
-    async def with_retries(self, call: Call[Any], send: Callable[[Course], Awaitable[T]]) -> T:
+    async def with_retries(self, call: Call[Any], send: Callable[[CallAttempts], Awaitable[T]]) -> T:
         """Have `send` make attempts at a call until one succeeds or the rules allow no further one."""
-        course = Course(call, self)
+        return await self._run(CallAttempts(call, self), send)
+
+    async def _run(self, attempts: CallAttempts, send: Callable[[CallAttempts], Awaitable[T]]) -> T:
         while True:
             self.core.check_open()  # each time: a retry after close() would open a connection that nobody closes
-            course.begin_attempt()
+            attempts.begin()
             try:
-                result = await send(course)
+                result = await send(attempts)
             except err.TempMailError as error:
                 failure = error
             else:
-                course.succeeded()
+                attempts.succeeded()
                 return result
-            if course.was_done_before(failure):
-                return None  # type: ignore[return-value] # a deletion returns nothing
-            await self.core.transport.sleep(course.delay_after(failure))
+            await self.core.transport.sleep(attempts.delay_after(failure))
 
 
-class Course:
-    """The course of one call: its attempts, and what is left of its deadline."""
+class CallAttempts:
+    """The attempts at one call, and what is left of its deadline."""
 
     __slots__ = ("attempt", "begun", "call", "core", "deadline", "may_have_run", "price", "sender", "started")
 
@@ -265,35 +282,29 @@ class Course:
         """Set the deadline anew: a body that was arriving had a limit of its own."""
         self.deadline = self.core.transport.now() + self.sender.timeout
 
-    def begin_attempt(self) -> None:
+    def begin(self) -> None:
         """Count an attempt."""
-        self._spend_allowance()
+        try:
+            take_from_request_budget()
+        except err.QuotaExceededError as error:
+            raise self._finished(error) from None
         self.attempt += 1
         self.begun = self.core.transport.now()
-
-    def _spend_allowance(self) -> None:
-        allowance = _allowance.get()
-        if allowance is not None and not allowance.take():
-            raise self._finished(err.QuotaExceededError(f"the budget of {allowance.total} requests is spent"))
 
     def succeeded(self) -> None:
         self._log("ok")
         self.core.retries.give_back(self.price)
 
-    def was_done_before(self, failure: err.TempMailError) -> bool:
-        """Say whether a deletion met "not found" because an earlier attempt of the same call did the work."""
-        return self.call.method == "DELETE" and self.may_have_run and isinstance(failure, err.NotFoundError)
-
     def delay_after(self, failure: err.TempMailError) -> float:
         """Return the seconds to wait before the next attempt; raise the failure if there must be none."""
         self._log(failure.status or type(failure).__name__)
-        self.may_have_run |= failure.repeat != "always"
         transport = self.core.transport
         delay = retry_delay(failure, attempt=self.attempt, is_safe=self.call.is_safe, chance=transport.random())
         in_time = delay is not None and transport.now() + delay < self.deadline
         price = self.core.retries.take(failure) if in_time and self.attempt <= self.sender.max_retries else None
         if delay is None or price is None:
             raise self._finished(failure)
+        self.may_have_run |= not was_not_processed(failure)
         self.price = price
         return delay
 
@@ -315,7 +326,7 @@ class Course:
         return " (the request may have arrived, so the mailbox may exist: it was not sent again)"
 
     def _may_have_made_a_mailbox(self, failure: err.TempMailError) -> bool:
-        if self.call.is_safe or failure.repeat == "always":
+        if self.call.is_safe or was_not_processed(failure):
             return False
         if isinstance(failure, err.APIConnectionError):
             return failure.sent
@@ -348,34 +359,3 @@ async def _beginning_of(stream: ResponseStream, transport: Transport, deadline: 
             break
         body += chunk
     return body
-
-
-# ------------------------------------------------------------------------------------------- bounded blocks of code
-
-
-@define
-class _Allowance:
-    """How many requests a block of code may still send; a block within a block spends from both."""
-
-    total: int
-    outer: _Allowance | None
-    spent: int = 0
-
-    def take(self) -> bool:
-        if self.spent >= self.total or (self.outer is not None and not self.outer.take()):
-            return False
-        self.spent += 1
-        return True
-
-
-_allowance: ContextVar[_Allowance | None] = ContextVar("tempmailg_allowance", default=None)
-
-
-@contextmanager
-def allowance(requests: int) -> Generator[None]:
-    """Bound what the code in the block sends, in this task and those that it starts, to a number of requests."""
-    token = _allowance.set(_Allowance(requests, _allowance.get()))
-    try:
-        yield
-    finally:
-        _allowance.reset(token)

@@ -29,14 +29,13 @@ from tempmailg import _errors as err
 from tempmailg import _settings as settings
 from tempmailg._models import Attachment
 from tempmailg._names import distinct, numbered, safe_name
-from tempmailg._pace import SpeedLimit
-from tempmailg._stream import IDENTITY, BodyReader, declared_size, is_coded, whole_body
+from tempmailg._stream import IDENTITY, BodyReader, SpeedLimit, declared_size, is_coded, whole_body
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
 
-    from tempmailg._core import Course, Sender
-    from tempmailg._transport import ResponseStream
+    from tempmailg._core import CallAttempts, Sender
+    from tempmailg.transport import ResponseStream
 
     Progress = Callable[[int, int | None], object]
 
@@ -137,9 +136,9 @@ class _Transfer:
         self._validator: str | None = None  # the strong ETag of what the part file holds the beginning of
         self._total: int | None = None
 
-    async def attempt(self, course: Course) -> None:
+    async def attempt(self, attempts: CallAttempts) -> None:
         """Send one request, for the whole file or for what is missing, and keep what arrives."""
-        stream = await self._open(course)
+        stream = await self._open(attempts)
         try:
             reader = await self._reader_of(stream)
             self._terms.check_size(self._total or 0)
@@ -149,17 +148,18 @@ class _Transfer:
                 self.meter.note(self._part.size, self._total)
         finally:
             stream.close()
-            course.renew_deadline()
+            attempts.renew_deadline()
 
-    async def _open(self, course: Course) -> ResponseStream:
+    async def _open(self, attempts: CallAttempts) -> ResponseStream:
         if self._validator is None or not self._part.size:
-            return await self._sender.open_once(self.call, IDENTITY, course.left)
+            return await self._sender.open_once(self.call, IDENTITY, attempts.left)
         rest = {**IDENTITY, "Range": f"bytes={self._part.size}-", "If-Range": self._validator}
         try:
-            return await self._sender.open_once(self.call, rest, course.left)
+            return await self._sender.open_once(self.call, rest, attempts.left)
         except err.APIStatusError as error:
             if error.status in (412, 416):  # it has no such rest: ask for everything
-                self._validator, error.repeat = None, "safe"
+                self._validator = None
+                raise err.IncompleteResponseError(f"the server has no rest of the file: {error}") from None
             raise
 
     async def _reader_of(self, stream: ResponseStream) -> BodyReader:
@@ -185,9 +185,7 @@ class _Transfer:
         )
         if not fits:
             self._validator = None
-            error = err.APIResponseError("the answer cannot be used: it is not the missing rest of the file")
-            error.repeat = "safe"
-            raise error
+            raise err.IncompleteResponseError("the answer cannot be used: it is not the missing rest of the file")
         self._total = total
         return total - start
 

@@ -6,8 +6,11 @@
     ├── ConfigurationError (ValueError)     an argument or setting is wrong; nothing was sent
     ├── ClientClosedError                   the client was used after close()
     ├── APIConnectionError                  no usable connection; .sent: could the request have arrived?
-    │   └── APITimeoutError (TimeoutError)  the deadline passed
-    ├── APIResponseError                    an unusable answer: cut, not JSON, wrong shape, too large, a redirect
+    │   ├── APITimeoutError (TimeoutError)  the deadline passed
+    │   └── TLSError                        no encrypted connection, or a certificate that was refused
+    ├── APIResponseError                    an unusable answer: wrong shape, too large, a redirect
+    │   ├── IncompleteResponseError         the answer was cut
+    │   └── UnreadableResponseError         not what was asked for: a page, an empty or a garbled body
     ├── APIStatusError                      an error status
     │   ├── BadRequestError        400
     │   ├── AuthenticationError    401
@@ -30,7 +33,7 @@ them survive `pickle` and `copy`. None of them ever holds the key.
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,6 +52,7 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "DownloadError",
+    "IncompleteResponseError",
     "InvalidRequestError",
     "MailboxGoneError",
     "NotFoundError",
@@ -57,7 +61,9 @@ __all__ = [
     "RateLimitError",
     "RequestRejectedError",
     "ServerError",
+    "TLSError",
     "TempMailError",
+    "UnreadableResponseError",
     "WaitTimeoutError",
 ]
 
@@ -66,18 +72,13 @@ class TempMailError(Exception):
     """Base of everything that this package raises on purpose.
 
     Attributes:
-        repeat: Whether the same request may be sent again: ``never`` (it would fail again, or might run twice),
-            ``once`` (one more try, if it is safe), ``safe`` (if sending it twice does no harm), ``always`` (it cannot
-            have run).
-        call: The endpoint's name, such as ``list_messages``; None if the error belongs to none.
+        call: The client's method, such as ``list_messages``; None if the error belongs to none.
         status: The HTTP status of the answer, or None if there was no answer.
         body: The beginning of the answer's text, control characters removed.
-        quota: The last quota that the service told, or None.
+        quota: The quota that the service last reported, or None.
         attempts: How many requests were sent for the call.
         elapsed: How long the call took, in seconds.
     """
-
-    repeat: Literal["never", "once", "safe", "always"] = "never"
 
     def __init__(
         self,
@@ -110,19 +111,50 @@ class ClientClosedError(TempMailError):
 class APIConnectionError(TempMailError):
     """No usable connection to the service.
 
+    A request that cannot have been sent is retried whatever it is, one that may have been sent only where sending it
+    twice does no harm.
+
     Attributes:
         sent: Whether the request may have reached the service.
+        status: The HTTP status with which a proxy refused to connect; None if no proxy did.
     """
 
     sent: bool = False
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        sent: bool = False,
+        call: str | None = None,
+        status: int | None = None,
+        body: str = "",
+        quota: Quota | None = None,
+        attempts: int = 0,
+        elapsed: float = 0.0,
+    ) -> None:
+        super().__init__(message, call=call, status=status, body=body, quota=quota, attempts=attempts, elapsed=elapsed)
+        self.sent = sent
 
 
 class APITimeoutError(APIConnectionError, TimeoutError):
     """The deadline passed before the answer was complete."""
 
 
+class TLSError(APIConnectionError):
+    """There is no encrypted connection, or the certificate was refused; not a byte of HTTP was sent."""
+
+
 class APIResponseError(TempMailError):
-    """The service answered with something that cannot be used."""
+    """The service answered with something that cannot be used; asking again would not help."""
+
+
+class IncompleteResponseError(APIResponseError):
+    """The answer was cut before its end; a request that may be sent twice is retried."""
+
+
+class UnreadableResponseError(APIResponseError):
+    """The answer is an HTML page, an empty or a garbled body; a request that may be sent twice is retried once."""
 
 
 class APIStatusError(TempMailError):

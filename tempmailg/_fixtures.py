@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
 
     from tempmailg._models import Mailbox, Message
-    from tempmailg._transport import AnswerHeaders, Request, Response, ResponseStream
     from tempmailg.sandbox import Sandbox
+    from tempmailg.transport import AnswerHeaders, Request, Response, ResponseStream
 
 __all__ = ["Service", "new_sandbox"]
 
@@ -124,6 +124,8 @@ def _described(message: Message) -> str:
 class _CountingTransport:
     """The real transport, and how many of its requests the quota counted."""
 
+    api_key: None = None
+
     def __init__(self, transport: AiohttpTransport) -> None:
         self._transport = transport
         self.spent = 0
@@ -149,6 +151,8 @@ class _Elsewhere:
 
     Each test has a loop of its own, and some plugins end it before a fixture could close connections on it.
     """
+
+    api_key: None = None
 
     def __init__(self, transport: _CountingTransport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport

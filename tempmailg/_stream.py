@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Final, Self
 
@@ -14,15 +15,60 @@ if TYPE_CHECKING:
 
     from tempmailg._core import Sender
     from tempmailg._endpoints import Call
-    from tempmailg._pace import SpeedLimit
-    from tempmailg._transport import AnswerHeaders, ResponseStream, Transport
+    from tempmailg.transport import AnswerHeaders, ResponseStream, Transport
 
-__all__ = ["IDENTITY", "AttachmentStream", "BodyReader", "declared_size", "is_coded", "whole_body"]
+__all__ = ["IDENTITY", "AttachmentStream", "BodyReader", "SpeedLimit", "declared_size", "is_coded", "whole_body"]
 
 # A coded body would hide its size and be decoded behind our back: cut inside gzip, it would even look complete.
 IDENTITY: Final[Mapping[str, str]] = {"Accept-Encoding": "identity"}
 
 _DIGITS = re.compile(r"[0-9]{1,18}")
+
+
+class SpeedLimit:
+    """The slowest acceptable speed of a download; only the time spent waiting for the service counts.
+
+    Args:
+        minimum: Bytes a second; 0 accepts anything but a standstill.
+        window: Seconds of waiting over which the speed is measured.
+    """
+
+    __slots__ = ("_arrived", "_minimum", "_waited", "_window")
+
+    def __init__(self, minimum: float, window: float) -> None:
+        if not 0 <= minimum < math.inf:
+            raise err.ConfigurationError(f"minimum_speed must be a number of bytes a second, not {minimum!r}")
+        self._minimum = minimum
+        self._window = window
+        self._waited = 0.0
+        self._arrived = 0
+
+    @property
+    def patience(self) -> float:
+        """How long to wait for the next bytes, in seconds: a whole window once this window's bytes are there."""
+        return self._window if self._arrived >= self._enough(self._window) else self._window - self._waited
+
+    def record(self, size: int, waited: float) -> None:
+        """Count bytes and the time that waiting for them took.
+
+        Raises:
+            APITimeoutError: They came too slowly.
+        """
+        self._arrived += size
+        self._waited += waited
+        if self._waited < self._window:
+            return
+        if self._arrived < self._enough(self._waited):
+            raise self.failure()
+        self._waited, self._arrived = 0.0, 0
+
+    def failure(self) -> err.APITimeoutError:
+        """Return the error for a body that is too slow."""
+        text = f"the service sends fewer than {self._minimum:g} bytes a second, or none at all"
+        return err.APITimeoutError(text, sent=True)
+
+    def _enough(self, seconds: float) -> float:
+        return max(1.0, self._minimum * seconds)
 
 
 class BodyReader:
@@ -60,7 +106,7 @@ class BodyReader:
             chunk = await self._stream.read(self._limit.patience)
         except err.APITimeoutError:
             raise self._limit.failure() from None
-        self._limit.note(len(chunk), self._transport.now() - begun)
+        self._limit.record(len(chunk), self._transport.now() - begun)
         self.received += len(chunk)
         ends_early = not chunk and self.received < self._least
         if ends_early or (self.size is not None and self.received > self.size):
@@ -94,16 +140,12 @@ def whole_body(stream: ResponseStream, transport: Transport, limit: SpeedLimit, 
     return BodyReader(stream, transport, limit, size=declared_size(stream.headers), least=known or 0)
 
 
-def _unusable(problem: str) -> err.APIResponseError:
-    error = err.APIResponseError(f"the answer cannot be used: {problem}")
-    error.repeat = "once"
-    return error
+def _unusable(problem: str) -> err.UnreadableResponseError:
+    return err.UnreadableResponseError(f"the answer cannot be used: {problem}")
 
 
-def _cut(received: int, size: int) -> err.APIResponseError:
-    error = err.APIResponseError(f"the attachment was cut: {received} bytes arrived instead of {size}")
-    error.repeat = "safe"
-    return error
+def _cut(received: int, size: int) -> err.IncompleteResponseError:
+    return err.IncompleteResponseError(f"the attachment was cut: {received} bytes arrived instead of {size}")
 
 
 def declared_size(headers: AnswerHeaders) -> int | None:
@@ -115,7 +157,7 @@ def declared_size(headers: AnswerHeaders) -> int | None:
 
 
 def is_coded(headers: AnswerHeaders) -> bool:
-    """Return whether the body is compressed, say."""
+    """Return whether the body is compressed or coded in another way."""
     return (headers.get("Content-Encoding") or "identity").strip().lower() != "identity"
 
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from attrs import evolve
 from cattrs import ClassValidationError, Converter, IterableValidationError
@@ -25,7 +25,7 @@ from tempmailg._models import Attachment, Domain, DomainList, Mailbox, Message, 
 
 if TYPE_CHECKING:
     from tempmailg._endpoints import Call
-    from tempmailg._transport import AnswerHeaders, Response
+    from tempmailg.transport import AnswerHeaders, Response
 
 Hook = Callable[[Any, Any], Any]
 
@@ -127,7 +127,6 @@ def status_error(response: Response) -> err.APIStatusError | err.APIResponseErro
     advice = _ADVICE.get(kind, "")
     error = kind(f"status {response.status}: {text}{advice}", status=response.status, body=_shown(response.body))
     error.retry_after = _retry_after_of(response.headers)
-    error.repeat = _repeat_of(error)
     if isinstance(error, err.InvalidRequestError):
         error.errors = fields
     if isinstance(error, err.QuotaExceededError) and (quota := quota_of(response.headers)):
@@ -162,9 +161,7 @@ def _envelope(response: Response) -> dict[str, Any] | err.TempMailError:
     try:
         answer = _loads(response.body)
     except (UnicodeDecodeError, json.JSONDecodeError):
-        error = _unusable(response, _not_json(response))
-        error.repeat = "once"  # a cut or garbled answer may be whole the next time
-        return error
+        return _unusable(response, _not_json(response), err.UnreadableResponseError)
     except (ValueError, RecursionError):  # too many digits, too deep: nobody sends that by accident
         return _unusable(response, _not_json(response))
     if not isinstance(answer, dict):
@@ -205,10 +202,10 @@ def _is_html(response: Response) -> bool:
     return "html" in content_type.lower() or response.body[:200].lstrip()[:1] == b"<"
 
 
-def _unusable(response: Response, problem: str) -> err.APIResponseError:
-    return err.APIResponseError(
-        f"the answer cannot be used: {problem}", status=response.status, body=_shown(response.body)
-    )
+def _unusable(
+    response: Response, problem: str, kind: type[err.APIResponseError] = err.APIResponseError
+) -> err.APIResponseError:
+    return kind(f"the answer cannot be used: {problem}", status=response.status, body=_shown(response.body))
 
 
 def _rejected(response: Response, reason: str) -> err.RequestRejectedError:
@@ -231,9 +228,6 @@ _STATUS_ERRORS: Final[dict[int, type[err.APIStatusError]]] = {
     422: err.InvalidRequestError,
 }
 
-# What a gateway or an overloaded service answers, and a moment later does not.
-_TRANSIENT: Final = frozenset({500, 502, 503, 504, *range(520, 525)})
-
 # The service's documentation asks its users to look at these first when something fails.
 _ADVICE: Final[dict[type, str]] = {
     err.AuthenticationError: " (check the API key on the service's API management page)",
@@ -249,15 +243,6 @@ def _kind_of(response: Response) -> type[err.APIStatusError]:
         return err.QuotaExceededError if quota and quota.remaining <= 0 else err.RateLimitError
     fallback = err.ServerError if response.status >= 500 else err.APIStatusError
     return _STATUS_ERRORS.get(response.status, fallback)
-
-
-def _repeat_of(error: err.APIStatusError) -> Literal["never", "safe", "always"]:
-    """Say whether the request can have run: 429 means it did not, and so does a 503 that names a better time."""
-    if isinstance(error, err.QuotaExceededError):
-        return "never"
-    if error.status == 429 or (error.status == 503 and error.retry_after is not None):
-        return "always"
-    return "safe" if error.status in _TRANSIENT else "never"
 
 
 def _complaint(response: Response) -> tuple[str, dict[str, tuple[str, ...]]]:

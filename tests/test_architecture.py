@@ -25,9 +25,12 @@ ROOMS = [
     "_endpoints",
     "_wire",
     "_pace",
-    "_transport",
+    "_retry",
+    "transport",
+    "_internals",
     "_deadlines",
     "_aiohttp",
+    "_budget",
     "_core",
     "_names",
     "_stream",
@@ -49,6 +52,7 @@ ROOMS = [
 THIRD_PARTY = {
     "_wire": {"cattrs", "orjson"},
     "_aiohttp": {"aiohttp", "yarl"},
+    "_internals": {"aiohttp"},
     "_portal": {"anyio", "uvloop"},
     "_client": {"aiohttp"},  # the type of a parameter
     "_blocking": {"aiohttp"},  # the same

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tempmailg import Mailbox, Message
-    from tempmailg._transport import Request, Response
+    from tempmailg.transport import Request, Response
 
 DOMAINS = answer({"status": True, "data": {"requestedType": "free", "allowedTypes": ["free"], "domains": []}})
 

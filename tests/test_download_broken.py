@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from support.fault_server import FaultServer
 
-    from tempmailg._transport import Request
+    from tempmailg.transport import Request
 
 HALF = 3_000_000
 REPORT_GAP = _download.REPORT_GAP
@@ -288,6 +288,8 @@ async def test_a_real_drip_is_a_time_out(tmp_path: Path) -> None:
 class SlowTransport:
     """Answers with bodies that take their time, each a sequence of (seconds, bytes); None stands for a broken end."""
 
+    api_key: None = None
+
     def __init__(self, *bodies: Sequence[tuple[float, bytes | None]], headers: dict[str, str] | None = None) -> None:
         self.bodies = list(bodies)
         self.headers = CIMultiDict(headers or {})
@@ -333,19 +335,13 @@ class SlowStream:
         seconds, data = self._steps.pop(0) if self._steps else (0.0, b"")
         self._transport.time += min(seconds, timeout)
         if seconds > timeout:
-            raise repeatable(APITimeoutError("nothing came"))
+            raise APITimeoutError("nothing came", sent=True)
         if data is None:
-            raise repeatable(APIConnectionError("broken"))
+            raise APIConnectionError("broken", sent=True)
         return data
 
     def close(self) -> None:
         pass
-
-
-def repeatable(error: APIConnectionError) -> APIConnectionError:
-    """Mark an error as the real transport does."""
-    error.sent, error.repeat = True, "safe"
-    return error
 
 
 async def slow_download(tmp_path: Path, transport: SlowTransport, **options: Any) -> list[tuple[float, int]]:

@@ -158,22 +158,35 @@ BODIES = [
         "cut by length",
         [[head(200, [("Content-Length", "900")]), MESSAGES[:100], CLOSE]],
         3,
-        err.APIResponseError,
+        err.IncompleteResponseError,
         CUT_ANSWER,
     ),
     gets(
         "cut by length, reset",
         [[head(200, [("Content-Length", "900")]), MESSAGES[:100], RESET]],
         3,
-        err.APIResponseError,
+        err.IncompleteResponseError,
         CUT_ANSWER,
     ),
-    gets("cut by chunk", [[head(200, CHUNKED), chunk(MESSAGES[:99]), CLOSE]], 3, err.APIResponseError, CUT_ANSWER),
     gets(
-        "cut within a chunk", [[head(200, CHUNKED), chunk(MESSAGES)[:99], CLOSE]], 3, err.APIResponseError, CUT_ANSWER
+        "cut by chunk", [[head(200, CHUNKED), chunk(MESSAGES[:99]), CLOSE]], 3, err.IncompleteResponseError, CUT_ANSWER
     ),
-    gets("cut with neither", [[without_length(MESSAGES[:100]), CLOSE]], 2, err.APIResponseError, "no valid JSON"),
-    gets("cut inside gzip", [[reply(body=CUT_GZIP, headers=[("Content-Encoding", "gzip")])]], 2, err.APIResponseError),
+    gets(
+        "cut within a chunk",
+        [[head(200, CHUNKED), chunk(MESSAGES)[:99], CLOSE]],
+        3,
+        err.IncompleteResponseError,
+        CUT_ANSWER,
+    ),
+    gets(
+        "cut with neither", [[without_length(MESSAGES[:100]), CLOSE]], 2, err.UnreadableResponseError, "no valid JSON"
+    ),
+    gets(
+        "cut inside gzip",
+        [[reply(body=CUT_GZIP, headers=[("Content-Encoding", "gzip")])]],
+        2,
+        err.IncompleteResponseError,
+    ),
     gets("cut once, then whole", [[without_length(MESSAGES[:100]), CLOSE], [FINE[list_messages]]], 2),
     gets("whole, with neither length nor chunks", [[without_length(MESSAGES), CLOSE]], 1),
     gets("whole, in slices of one byte", [[Drip(FINE[list_messages], seconds=0.0)]], 1),
@@ -182,14 +195,20 @@ BODIES = [
         "cut by length",
         [[head(200, [("Content-Length", "900")]), MAILBOX[:50], CLOSE]],
         1,
-        err.APIResponseError,
+        err.IncompleteResponseError,
         MAY_EXIST,
     ),
-    streams("cut by length", [[head(200, [("Content-Length", "9")]), b"half", CLOSE]], 1, err.APIResponseError, "cut"),
     streams(
-        "cut by length, reset", [[head(200, [("Content-Length", "9")]), b"half", RESET]], 1, err.APIResponseError, "cut"
+        "cut by length", [[head(200, [("Content-Length", "9")]), b"half", CLOSE]], 1, err.IncompleteResponseError, "cut"
     ),
-    streams("cut by chunk", [[head(200, CHUNKED), chunk(b"half"), CLOSE]], 1, err.APIResponseError, "cut"),
+    streams(
+        "cut by length, reset",
+        [[head(200, [("Content-Length", "9")]), b"half", RESET]],
+        1,
+        err.IncompleteResponseError,
+        "cut",
+    ),
+    streams("cut by chunk", [[head(200, CHUNKED), chunk(b"half"), CLOSE]], 1, err.IncompleteResponseError, "cut"),
 ]
 
 TOO_LATE = "no complete answer from"
@@ -434,15 +453,17 @@ THROTTLING = [
 
 CONTENTS = [
     gets("status false", [[reply({"status": False, "message": "Limit."})]], 1, err.RequestRejectedError, "Limit."),
-    gets("HTML", [[reply(body=HTML)]], 2, err.APIResponseError, "an HTML page instead of JSON"),
+    gets("HTML", [[reply(body=HTML)]], 2, err.UnreadableResponseError, "an HTML page instead of JSON"),
     gets("HTML once", [[reply(body=HTML)], [FINE[list_messages]]], 2),
-    gets("empty", [[reply(body=b"")]], 2, err.APIResponseError, "an empty body"),
-    gets("no content", [[head(204)]], 2, err.APIResponseError, "an empty body"),
-    gets("invalid JSON", [[reply(body=b"{]")]], 2, err.APIResponseError, "no valid JSON"),
-    gets("invalid UTF-8", [[reply(body=b'{"a": "\xff"}')]], 2, err.APIResponseError, "no valid JSON"),
-    gets("502, then invalid JSON", [[refusal(502)], [reply(body=b"{]")]], 2, err.APIResponseError, "no valid JSON"),
-    posts("invalid JSON", [[reply(body=b"{]")]], 1, err.APIResponseError, MAY_EXIST),
-    posts("HTML", [[reply(body=HTML)]], 1, err.APIResponseError, MAY_EXIST),
+    gets("empty", [[reply(body=b"")]], 2, err.UnreadableResponseError, "an empty body"),
+    gets("no content", [[head(204)]], 2, err.UnreadableResponseError, "an empty body"),
+    gets("invalid JSON", [[reply(body=b"{]")]], 2, err.UnreadableResponseError, "no valid JSON"),
+    gets("invalid UTF-8", [[reply(body=b'{"a": "\xff"}')]], 2, err.UnreadableResponseError, "no valid JSON"),
+    gets(
+        "502, then invalid JSON", [[refusal(502)], [reply(body=b"{]")]], 2, err.UnreadableResponseError, "no valid JSON"
+    ),
+    posts("invalid JSON", [[reply(body=b"{]")]], 1, err.UnreadableResponseError, MAY_EXIST),
+    posts("HTML", [[reply(body=HTML)]], 1, err.UnreadableResponseError, MAY_EXIST),
     gets(
         "wrong type",
         [[reply({"messages": [{"id": "a", "receivedAt": 5}]})]],
@@ -528,7 +549,9 @@ FRAMING = [
         err.APIResponseError,
     ),
     gets("bad chunk size", [[head(200, CHUNKED), b"zz\r\n{}\r\n", STALL]], 1, err.APIResponseError, NO_HTTP),
-    gets("bad gzip", [[reply(body=b"not gzip", headers=[("Content-Encoding", "gzip")])]], 3, err.APIResponseError),
+    gets(
+        "bad gzip", [[reply(body=b"not gzip", headers=[("Content-Encoding", "gzip")])]], 3, err.IncompleteResponseError
+    ),
     gets(
         "interim answers",
         [[b"HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\n\r\n", FINE[list_messages]]],

@@ -22,7 +22,7 @@ from tempmailg import AsyncClient, TempMailError
 from tempmailg import _endpoints as endpoints
 from tempmailg import _errors as err
 from tempmailg import _wire as wire
-from tempmailg._transport import Response
+from tempmailg.transport import Response
 
 SAMPLES = Path(__file__).parent / "samples"
 KEY = "fuzz-key"

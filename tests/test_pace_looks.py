@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from tempmailg import Quota
 from tempmailg._pace import (
-    BACKOFF_CAP,
     BURST,
     BURST_SHARE,
     CROWD,
     DEFAULT_PACE,
+    FAULT_CAP,
     GAP_JITTER,
     LONGEST_GAP,
     OUT_OF_ORDER,
@@ -65,7 +65,7 @@ def test_the_costs_told_in_comments_are_true() -> None:
 def test_faults_put_the_next_look_off_but_not_for_ever(faults: int, chance: float) -> None:
     """The delay doubles up to its cap, and half of it is certain."""
     delay = fault_delay(faults, chance)
-    assert min(BACKOFF_CAP, 2.0 ** min(faults - 1, 30)) / 2 <= delay <= BACKOFF_CAP
+    assert min(FAULT_CAP, 2.0 ** min(faults - 1, 30)) / 2 <= delay <= FAULT_CAP
 
 
 # ------------------------------------------------------------------------------------------------------ service clock

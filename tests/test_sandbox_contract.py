@@ -22,11 +22,11 @@ from support.doors import opened
 from tempmailg import _endpoints as endpoints
 from tempmailg import _wire as wire
 from tempmailg._endpoints import Call
-from tempmailg._transport import Response
 from tempmailg.sandbox import Sandbox, _handlers
 from tempmailg.sandbox._answers import Answer, error_answer, json_answer
 from tempmailg.sandbox._mail import BytesBlob
 from tempmailg.sandbox._state import Box, State
+from tempmailg.transport import Response
 
 SAMPLES = Path(__file__).parent / "samples"
 CALLS: dict[str, Call[Any]] = {

@@ -163,7 +163,7 @@ import sys
 for name in ("aiohttp", "aiosmtpd"):
     sys.modules[name] = None
 import asyncio
-from tempmailg._transport import Request
+from tempmailg.transport import Request
 from tempmailg.sandbox import Sandbox
 transport = Sandbox().transport()
 request = Request("POST", "/emails", {"Authorization": "Bearer " + transport.api_key})

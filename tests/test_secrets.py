@@ -29,7 +29,7 @@ from tempmailg import AsyncClient
 from tempmailg import _endpoints as endpoints
 from tempmailg import _errors as err
 from tempmailg import _settings as settings
-from tempmailg._transport import Request, Response
+from tempmailg.transport import Request, Response
 
 BOX = "box@example.com"
 MAILBOX = json.loads((Path(__file__).parent / "samples" / "create_mailbox.json").read_bytes())

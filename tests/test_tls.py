@@ -73,7 +73,7 @@ async def test_a_bad_certificate_ends_the_call_before_a_byte_of_http(
     make, text = REFUSED[fault]
     server = FaultServer([EMPTY], tls=make(authority))
     outcome = await trial(run, server, monkeypatch, tmp_path, requests=0, ssl_context=trusting)
-    assert type(outcome.error) is err.APIConnectionError
+    assert type(outcome.error) is err.TLSError
     assert (outcome.error.sent, outcome.error.attempts) == (False, 1)
     assert text in str(outcome.error)
     assert f"the certificate of {server.base_url} was refused" in str(outcome.error)
@@ -120,7 +120,7 @@ async def test_a_server_that_speaks_no_tls_sees_no_key(monkeypatch: pytest.Monke
             return await create_mailbox(client)
 
     outcome = await trial(over_tls, server, monkeypatch, tmp_path, requests=0)
-    assert type(outcome.error) is err.APIConnectionError
+    assert type(outcome.error) is err.TLSError
     assert outcome.error.sent is False
     assert "no TLS with" in str(outcome.error)
 
@@ -249,9 +249,7 @@ async def test_a_tunnel_to_the_wrong_host_is_refused(authority: trustme.CA, trus
         connect_proxy(server.port) as (url, _),
         AsyncClient(CANARY, base_url=f"https://{HOST}/api", proxy=url, ssl_context=trusting) as client,
     ):
-        with pytest.raises(
-            err.APIConnectionError, match=r"certificate of https://mail\.example/api was refused"
-        ) as caught:
+        with pytest.raises(err.TLSError, match=r"certificate of https://mail\.example/api was refused") as caught:
             await create_mailbox(client)
         assert (caught.value.sent, server.requests) == (False, [])
 

@@ -43,8 +43,8 @@ from tempmailg.sandbox import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tempmailg._transport import Request, Response
     from tempmailg.sandbox._faults import Fault
+    from tempmailg.transport import Request, Response
 
 BOX = "box@example.com"
 

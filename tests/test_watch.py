@@ -31,7 +31,7 @@ from tempmailg.sandbox import Duplicate, Edit, RateLimited, Reorder, Reset, Sand
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from tempmailg._transport import Request, Response
+    from tempmailg.transport import Request, Response
 
 BOX = "box@example.com"
 

@@ -16,6 +16,7 @@ import tempmailg
 from tempmailg import _endpoints as endpoints
 from tempmailg import _errors as err
 from tempmailg import _wire as wire
+from tempmailg._retry import may_retry
 
 SAMPLES = Path(__file__).parent / "samples"
 MOMENT = datetime(2026, 6, 28, 9, 38, 51, tzinfo=UTC)
@@ -213,6 +214,15 @@ def test_one_bad_message_does_not_hide_the_good_ones() -> None:
     assert json.loads(bad[0].body)["id"] == "b"
 
 
+def policy(error: err.TempMailError) -> str:
+    """Return the retry policy that an error's class, `sent` and status amount to."""
+    if may_retry(error, is_safe=False):
+        return "always"
+    if may_retry(error, attempt=2):
+        return "safe"
+    return "once" if may_retry(error) else "never"
+
+
 UNUSABLE: list[tuple[bytes, str, str]] = [
     (b"", "an empty body", "once"),
     (b"<!doctype html><p>hi", "an HTML page instead of JSON", "once"),
@@ -234,7 +244,7 @@ def test_an_unusable_answer_says_why(body: bytes, text: str, repeat: str) -> Non
         wire.decode(
             endpoints.list_messages(BOX) if b"messages" in body else endpoints.get_message("x"), answer(body=body)
         )
-    assert caught.value.repeat == repeat
+    assert policy(caught.value) == repeat
 
 
 def test_a_number_of_ten_thousand_digits_is_an_unusable_answer() -> None:
@@ -263,9 +273,11 @@ STATUSES = [
     (403, err.PermissionDeniedError, "never"),
     (404, err.NotFoundError, "never"),
     (409, err.ConflictError, "never"),
+    (408, err.APIStatusError, "always"),
     (410, err.NotFoundError, "never"),
     (418, err.APIStatusError, "never"),
     (422, err.InvalidRequestError, "never"),
+    (425, err.APIStatusError, "always"),
     (429, err.RateLimitError, "always"),
     (500, err.ServerError, "safe"),
     (501, err.ServerError, "never"),
@@ -283,7 +295,7 @@ STATUSES = [
 def test_each_status_has_its_error(status: int, kind: type[Exception], repeat: str) -> None:
     """An error status becomes the class that the tree names for it, and knows whether it may be repeated."""
     error = wire.status_error(answer({"status": False, "message": "No such thing."}, status=status))
-    assert (type(error), error.status, error.repeat) == (kind, status, repeat)
+    assert (type(error), error.status, policy(error)) == (kind, status, repeat)
     assert status == 302 or "No such thing." in str(error)
 
 
@@ -323,7 +335,7 @@ def test_nothing_left_of_the_quota_is_its_own_error() -> None:
     }
     error = wire.status_error(answer({}, status=429, headers=headers))
     assert isinstance(error, err.QuotaExceededError)
-    assert error.repeat == "never"
+    assert policy(error) == "never"
     assert error.resets_at == datetime(2026, 4, 30, 19, tzinfo=UTC)
 
 

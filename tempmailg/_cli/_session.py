@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from tempmailg._models import Mailbox
-    from tempmailg._transport import Request, Response
+    from tempmailg.transport import Request, Response
 
 __all__ = ["Session", "opened"]
 

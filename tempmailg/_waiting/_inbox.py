@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import asyncio
 
     from tempmailg._core import Sender
-    from tempmailg._transport import Response
+    from tempmailg.transport import Response
 
 _MAX_ETAG: Final = 256  # characters: one is kept for every mailbox
 

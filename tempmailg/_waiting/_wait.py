@@ -10,6 +10,7 @@ from tempmailg import _endpoints as endpoints
 from tempmailg import _errors as err
 from tempmailg import _settings as settings
 from tempmailg import _wire as wire
+from tempmailg._retry import may_retry
 from tempmailg._waiting._criteria import described
 from tempmailg._waiting._inbox import Listener, Place
 from tempmailg._waiting._poller import Poller
@@ -310,7 +311,7 @@ def _is_hopeless(error: err.TempMailError) -> bool:
         return False
     if isinstance(error, err.APIResponseError):
         return error.status is not None and 300 <= error.status < 400
-    return error.repeat == "never"
+    return not may_retry(error)
 
 
 async def _cancelled(*tasks: asyncio.Future[Any]) -> None:

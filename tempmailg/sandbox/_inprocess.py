@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from tempmailg._errors import APIConnectionError, APIResponseError, APITimeoutError
-from tempmailg._transport import Request, Response
+from tempmailg._errors import APIConnectionError, APIResponseError, APITimeoutError, IncompleteResponseError
 from tempmailg.sandbox._answers import pieces
+from tempmailg.transport import Request, Response
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -122,17 +122,9 @@ async def _break_off(clock: Clock, delivery: Delivery, timeout: float) -> None:
         await clock.sleep(timeout)
         raise _timed_out()
     if delivery.after == -1:
-        raise _that_may_have_run(APIConnectionError("the connection was closed before the answer"))
-    error = APIResponseError("the answer cannot be used: it was cut off")
-    error.repeat = "safe"
-    raise error
+        raise APIConnectionError("the connection was closed before the answer", sent=True)
+    raise IncompleteResponseError("the answer cannot be used: it was cut off")
 
 
-def _timed_out() -> APIConnectionError:
-    return _that_may_have_run(APITimeoutError("no complete answer from the sandbox in time"))
-
-
-def _that_may_have_run(error: APIConnectionError) -> APIConnectionError:
-    error.sent = True
-    error.repeat = "safe"
-    return error
+def _timed_out() -> APITimeoutError:
+    return APITimeoutError("no complete answer from the sandbox in time", sent=True)

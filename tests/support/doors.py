@@ -12,8 +12,8 @@ from attrs import frozen
 
 from support.contract import watched
 from tempmailg._aiohttp import AiohttpTransport
-from tempmailg._transport import Request, Response, Transport
 from tempmailg.sandbox import Sandbox
+from tempmailg.transport import Request, Response, Transport
 
 __all__ = ["WAYS", "Door", "opened"]
 

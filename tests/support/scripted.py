@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from multidict import CIMultiDict
 
 from tempmailg import APITimeoutError
-from tempmailg._transport import Response
+from tempmailg.transport import Response
 
 if TYPE_CHECKING:
-    from tempmailg._transport import Request
+    from tempmailg.transport import Request
 
 Step = Response | Exception | Callable[["ScriptedTransport"], "Response"]
 
@@ -34,6 +34,8 @@ def refusal(status: int, **headers: str) -> Response:
 class ScriptedTransport:
     """Gives one scripted answer (or raises one scripted error) a request; the last one repeats."""
 
+    api_key: None = None
+
     def __init__(self, *steps: Step, seconds_each: float = 0.0, chance: float = 1.0) -> None:
         self.steps = list(steps)
         self.seconds_each = seconds_each
@@ -49,9 +51,7 @@ class ScriptedTransport:
         self.timeouts.append(timeout)
         if self.seconds_each >= timeout:
             self.time += timeout
-            error = APITimeoutError("too slow")
-            error.sent, error.repeat = True, "safe"
-            raise error
+            raise APITimeoutError("too slow", sent=True)
         self.time += self.seconds_each
         step = self.steps.pop(0) if len(self.steps) > 1 else self.steps[0]
         if isinstance(step, Exception):

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 from multidict import CIMultiDict
 
 from tempmailg import APITimeoutError, AsyncClient
-from tempmailg._transport import Response
 from tempmailg.sandbox._clock import Clock
+from tempmailg.transport import Response
 
 if TYPE_CHECKING:
-    from tempmailg._transport import Request
+    from tempmailg.transport import Request
 
 START = datetime(2026, 6, 28, 9, 30, tzinfo=UTC)
 
@@ -59,6 +59,8 @@ class VirtualTransport:
         latency: Seconds that an answer takes.
     """
 
+    api_key: None = None
+
     def __init__(self, answer: Callable[[int, Request], Response], *, latency: float = 0.0) -> None:
         self.answer = answer
         self.latency = latency
@@ -74,9 +76,7 @@ class VirtualTransport:
         number = len(self.requests)
         await self.clock.sleep(min(self.latency, timeout))
         if self.latency >= timeout:
-            error = APITimeoutError("no answer in time")
-            error.sent, error.repeat = True, "safe"
-            raise error
+            raise APITimeoutError("no answer in time", sent=True)
         return self.answer(number, request)
 
     async def stream(self, request: Request, *, timeout: float) -> Any:

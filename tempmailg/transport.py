@@ -1,7 +1,32 @@
 """The outside world: bytes, time and chance.
 
 Nothing else in the package touches the network, a clock or randomness, so a `Transport` made of values (the sandbox has
-one) tests everything above it in virtual time. The real one is `_aiohttp.AiohttpTransport`.
+one) tests everything above it in virtual time. Hand one to `AsyncClient(transport=…)`; the real one uses aiohttp.
+
+What the client relies on:
+
+- **One request, one attempt.** A transport neither retries nor follows redirects, and keeps no cookies. The client does
+  the retrying, so it must see each failure.
+- **Failures are errors of this package**, raised by `request`, `stream` and `ResponseStream.read`. Their class and
+  `sent` alone decide whether the client sends the request again:
+
+  ==============================================  ====================================================
+  `APIConnectionError` with ``sent=False``        always: the request cannot have arrived
+  `APIConnectionError` with ``sent=True``         unless it is a `POST`, which may have made a mailbox
+  `APITimeoutError`, with its ``sent``            the same two cases
+  `TLSError`                                      never: the next attempt would meet the same certificate
+  `IncompleteResponseError`                       unless it is a `POST`
+  `APIResponseError`                              never
+  ==============================================  ====================================================
+
+  A foreign exception passes through the client unchanged, and ends the call.
+- **Error statuses are answers.** A 404 or a 503 is returned like a 200.
+- **Times are seconds, and `timeout` is kept.** It bounds the whole of `request`, and for `stream` the time until the
+  headers are there. It may be zero or negative when the deadline has passed: then raise `APITimeoutError` at once.
+- **Cancellation is passed on** as soon as it arrives, and a connection that holds half an answer is not used again.
+- **Headers are looked up in any case**, and a header that an answer does not have is None or the default.
+- **The clock is one clock.** `now` never goes backwards, and `sleep` ends when `now` has advanced by its seconds.
+- **One event loop.** All coroutines are called in the loop of the client, any number of them at once.
 """
 
 from __future__ import annotations
@@ -79,8 +104,8 @@ class ResponseStream(Protocol):
             timeout: How long to wait for the next byte, in seconds.
 
         Raises:
-            APITimeoutError: Nothing arrived in time.
-            APIResponseError: The body was cut.
+            APITimeoutError: Nothing arrived in time; `sent` is true.
+            IncompleteResponseError: The body was cut.
         """
         ...
 
@@ -90,7 +115,17 @@ class ResponseStream(Protocol):
 
 
 class Transport(Protocol):
-    """What a client needs of the world."""
+    """What a client needs of the world; the module's text says all that it relies on.
+
+    Attributes:
+        api_key: The key to send where the client is given none; None if the transport has none of its own, as most. A
+            sandbox's transport brings the key of its account.
+    """
+
+    @property
+    def api_key(self) -> str | None:
+        """The key to send where the client is given none."""
+        ...
 
     async def request(self, request: Request, *, timeout: float, max_bytes: int) -> Response:
         """Send a request once and return the whole answer.
@@ -102,8 +137,10 @@ class Transport(Protocol):
 
         Raises:
             APIConnectionError: No usable connection; `sent` says whether the request may have arrived.
-            APITimeoutError: The time was over first.
-            APIResponseError: The answer is cut, malformed or too large.
+            APITimeoutError: The time was over first; `sent` as above.
+            TLSError: The certificate was refused, or there is no encryption.
+            IncompleteResponseError: The answer was cut.
+            APIResponseError: The answer is malformed or too large.
         """
         ...
 
@@ -115,8 +152,9 @@ class Transport(Protocol):
             timeout: Seconds until the headers are there.
 
         Raises:
-            APIConnectionError: No usable connection.
-            APITimeoutError: The time was over first.
+            APIConnectionError: No usable connection; `sent` says whether the request may have arrived.
+            APITimeoutError: The time was over first; `sent` as above.
+            TLSError: The certificate was refused, or there is no encryption.
             APIResponseError: The answer is malformed.
         """
         ...
