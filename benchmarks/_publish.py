@@ -17,7 +17,7 @@ COST: Final = "CPU µs/call"
 HEADLINES: Final = (
     ("CPU of 1 message, tempmailg / aiohttp + json", "A call costs {} the CPU time of bare aiohttp with json", ".2f"),
     ("calls per second, 1 message, tempmailg / httpx + pydantic", "it is {} as fast as httpx with pydantic", ".1f"),
-    ("requests of all waits, as a share of every 1 s", "waits cost {} the requests of polling every second", ".2f"),
+    ("requests of all waits, as a share of every 1 s", "waits need {} the requests of a poll every second", ".2f"),
 )
 
 # Sizes of the plot, in pixels.
