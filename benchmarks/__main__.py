@@ -9,16 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks._harness import as_json, show
-from benchmarks._publish import goals, plot, table, with_part
+from benchmarks._publish import costs, goals, headline, plot, with_part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmarks._harness import Measure
 
-__all__ = ["SUBJECTS", "main"]
+__all__ = ["PARTS", "SUBJECTS", "main"]
 
 HERE: Final = Path(__file__).parent
+
+# Which part of which README is made from the results.
+PARTS: Final = ((HERE.parent / "README.md", headline), (HERE / "README.md", costs), (HERE / "README.md", goals))
 
 SUBJECTS: Final = tuple(sorted(path.stem for path in HERE.glob("[!_]*.py")))
 
@@ -35,6 +38,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parser.parse_args(argv)
     if unknown := set(options.names) - set(SUBJECTS):
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
+    if options.publish and options.names:
+        parser.error("--publish replaces all results, so everything must be measured: leave the names out")
     found: list[Measure] = []
     for name in options.names or SUBJECTS:
         found += _run(name, short=options.short)
@@ -59,8 +64,9 @@ def _run(name: str, *, short: bool) -> list[Measure]:
 def _publish(results: dict[str, Any]) -> None:
     _write(HERE / "results.json", results)
     (HERE / "results.svg").write_text(plot(results), encoding="utf-8")
-    for readme, part in ((HERE.parent / "README.md", table(results)), (HERE / "README.md", goals(results))):
-        readme.write_text(with_part(readme.read_text(encoding="utf-8"), part), encoding="utf-8")
+    for readme, part in PARTS:
+        text = with_part(readme.read_text(encoding="utf-8"), part.__name__, part(results))
+        readme.write_text(text, encoding="utf-8")
 
 
 def _write(path: Path, results: dict[str, Any]) -> None:

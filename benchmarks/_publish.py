@@ -1,4 +1,4 @@
-"""Write results where people see them: a plot, and the README's table, both made from the JSON alone."""
+"""Write results where people see them: a plot, and parts of the READMEs, all made from the JSON alone."""
 
 from __future__ import annotations
 
@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["goals", "plot", "table", "with_part"]
-
-BEGIN: Final = "<!-- benchmarks: written by `python -m benchmarks --publish` -->"
-END: Final = "<!-- /benchmarks -->"
+__all__ = ["costs", "goals", "headline", "plot", "with_part"]
 
 COST: Final = "CPU µs/call"
+
+# What the README says of all this: a goal, the words for it, and how its number is written.
+HEADLINES: Final = (
+    ("CPU of 1 message, tempmailg / aiohttp + json", "A call costs {} the CPU time of bare aiohttp with json", ".2f"),
+    ("calls per second, 1 message, tempmailg / httpx + pydantic", "it is {} as fast as httpx with pydantic", ".1f"),
+    ("requests of all waits, as a share of every 1 s", "waits need {} the requests of a poll every second", ".2f"),
+)
 
 # Sizes of the plot, in pixels.
 WIDTH: Final = 720
@@ -66,7 +70,13 @@ def _bars(measure: Mapping[str, Any], top: int) -> list[str]:
     return parts
 
 
-def table(results: Results) -> str:
+def headline(results: Results) -> str:
+    """Return the README's sentence: the numbers that matter most."""
+    measured = {goal["text"]: goal["measured"]["median"] for each in results["measures"] for goal in each["goals"]}
+    return "; ".join(text.format(f"**{measured[goal]:{digits}} times**") for goal, text, digits in HEADLINES) + "."
+
+
+def costs(results: Results) -> str:
     """Return Markdown tables of what the calls cost."""
     lines: list[str] = []
     for measure in _costs(results):
@@ -103,12 +113,17 @@ def _goal(title: str, goal: Mapping[str, Any]) -> str:
     )
 
 
-def with_part(readme: str, part: str) -> str:
-    """Return a README that has a part between its markers."""
-    pattern = re.compile(f"{re.escape(BEGIN)}.*?{re.escape(END)}", re.DOTALL)
+def with_part(readme: str, name: str, part: str) -> str:
+    """Return a README that has a part between the markers of that name.
+
+    Raises:
+        ValueError: The README has no such markers.
+    """
+    begin, end = f"<!-- {name}: written by `python -m benchmarks --publish` -->", f"<!-- /{name} -->"
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
     if not pattern.search(readme):
-        raise ValueError(f"the README has no place for the results: put {BEGIN} and {END} there")
-    return pattern.sub(lambda _: f"{BEGIN}\n{part}\n{END}", readme)
+        raise ValueError(f"the README has no place for the results: put {begin} and {end} there")
+    return pattern.sub(lambda _: f"{begin}\n{part}\n{end}", readme)
 
 
 def _costs(results: Results) -> Sequence[Mapping[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,51 +16,23 @@ import tempmailg
 PACKAGE = Path(tempmailg.__file__).parent
 TESTS = Path(__file__).parent
 
-# A room imports only from rooms above it.
-ROOMS = [
-    "_version",
-    "_extract",
-    "_models",
-    "_errors",
-    "_settings",
-    "_endpoints",
-    "_wire",
-    "_pace",
-    "_retry",
-    "transport",
-    "_internals",
-    "_deadlines",
-    "_aiohttp",
-    "_budget",
-    "_core",
-    "_names",
-    "_stream",
-    "_download",
-    "_waiting",
-    "_client",
-    "_portal",
-    "_blocking",
-    "__init__",
-    "sandbox",
-    "_demo",
-    "_cli",
-    "_fixtures",
-    "pytest_plugin",
-    "__main__",
-]
+MANUAL = (TESTS / "README.md").read_text(encoding="utf-8")
 
-# Which room may know which library. What is not named here may use the standard library, attrs and the rooms above.
-THIRD_PARTY = {
-    "_wire": {"cattrs", "orjson"},
-    "_aiohttp": {"aiohttp", "yarl"},
-    "_internals": {"aiohttp"},
-    "_portal": {"anyio", "uvloop"},
-    "_client": {"aiohttp"},  # the type of a parameter
-    "_blocking": {"aiohttp"},  # the same
-    "sandbox": {"aiohttp", "aiosmtpd", "multidict"},
-    "_cli": {"click", "rich"},
-    "pytest_plugin": {"pytest"},
-}
+
+def table_of_rooms() -> dict[str, set[str]]:
+    """Return the rooms in the order of the contributors' table, each with the libraries that it may know."""
+    rows = re.search(r"<!-- rooms -->\n.*\n.*\n((?:\|.*\n)+)", MANUAL)
+    assert rows, "tests/README.md has no table behind <!-- rooms -->"
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[1].splitlines()]
+    return {room.strip("`").removesuffix("/").removesuffix(".py"): _words(libraries) for room, _, libraries in cells}
+
+
+def _words(text: str) -> set[str]:
+    return {word.strip() for word in text.split(",") if word.strip()}
+
+
+LIBRARIES = table_of_rooms()
+ROOMS = list(LIBRARIES)
 
 
 def rooms() -> list[tuple[str, Path]]:
@@ -92,10 +65,18 @@ def room_named(module: str, name: str | None) -> str | None:
     return name if name in ROOMS else "__init__"
 
 
+def test_the_table_of_rooms_is_complete() -> None:
+    """The contributors' table names each room of the package, and none that is gone."""
+    assert set(ROOMS) == {room for room, _ in rooms()}
+    for room, libraries in LIBRARIES.items():
+        code = "".join(path.read_text(encoding="utf-8") for name, path in rooms() if name == room)
+        assert {library for library in libraries if library not in code} == set(), f"{room} no longer needs them"
+
+
 @pytest.mark.parametrize(("room", "path"), rooms(), ids=lambda value: value.name if isinstance(value, Path) else value)
 def test_a_room_imports_only_from_rooms_above_it(room: str, path: Path) -> None:
-    """Dependencies between the modules go one way, in the order of the table above."""
-    assert room in ROOMS, f"say in ROOMS where {room} stands"
+    """Dependencies between the modules go one way, in the order of the contributors' table."""
+    assert room in ROOMS, f"say in the table of tests/README.md where {room} stands"
     for module, name in imports_of(path):
         other = room_named(module, name)
         if other is not None and other != room:
@@ -120,7 +101,7 @@ def test_each_library_is_known_to_its_room_alone(room: str, path: Path) -> None:
     """aiohttp, cattrs, anyio and the rest stay behind one door each."""
     ours_and_everybodys = {"tempmailg", "attrs", *sys.stdlib_module_names}
     used = {module.split(".")[0] for module, _ in imports_of(path)}
-    assert used - ours_and_everybodys <= THIRD_PARTY.get(room, set())
+    assert used - ours_and_everybodys <= LIBRARIES[room], "name it in the table of tests/README.md"
 
 
 def test_the_public_surface_is_what_it_says() -> None:

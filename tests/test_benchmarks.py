@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT))  # the benchmarks are a package of the repository, not of the installation
 
 from benchmarks import _publish as publish  # noqa: E402 - behind the path that makes it importable
+from benchmarks.__main__ import PARTS  # noqa: E402 - behind the path that makes it importable
 from benchmarks._harness import (  # noqa: E402 - behind the path that makes it importable
     Goal,
     Measure,
@@ -113,13 +114,30 @@ def test_the_plot_is_an_svg_of_the_results() -> None:
 
 def test_a_readme_gets_its_part_between_the_markers() -> None:
     """Publishing again replaces that part and nothing else."""
-    part = publish.table(as_json([measure()]))
-    once = publish.with_part(f"before\n{publish.BEGIN}\nold\n{publish.END}\nafter\n", part)
+    part = publish.costs(as_json([measure()]))
+    blank = "before\n<!-- costs: written by `python -m benchmarks --publish` -->\nold\n<!-- /costs -->\nafter\n"
+    once = publish.with_part(blank, "costs", part)
     assert once.startswith("before\n")
     assert once.endswith("\nafter\n")
     assert "| **tempmailg** | 100 µs | 0.50 | 9,000 |" in once
     assert "old" not in once
-    assert publish.with_part(once, part) == once
+    assert publish.with_part(once, "costs", part) == once
+
+
+def test_the_readmes_show_the_results_that_are_kept() -> None:
+    """No number of a generated part was changed by hand, and none is older than the results."""
+    results = json.loads((ROOT / "benchmarks" / "results.json").read_text(encoding="utf-8"))
+    for readme, part in PARTS:
+        text = readme.read_text(encoding="utf-8")
+        assert publish.with_part(text, part.__name__, part(results)) == text
+
+
+def test_publishing_some_results_is_refused() -> None:
+    """Some results would replace all of them."""
+    command = [sys.executable, "-m", "benchmarks", "server", "--publish"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "leave the names out" in done.stderr
 
 
 def test_every_goal_is_published_with_its_verdict() -> None:
@@ -132,10 +150,10 @@ def test_every_goal_is_published_with_its_verdict() -> None:
 def test_only_what_compares_calls_is_in_the_table() -> None:
     """A measure without calls a second, such as that of a look, is left to the goals."""
     other = Measure("a look", [Row("tempmailg", {"CPU µs/call": 1.0})])
-    assert "a look" not in publish.table(as_json([measure(), other]))
+    assert "a look" not in publish.costs(as_json([measure(), other]))
 
 
 def test_a_readme_without_markers_is_refused() -> None:
     """A table that has no place is an error, not a silent loss."""
     with pytest.raises(ValueError, match="no place for the results"):
-        publish.with_part("nothing here", "part")
+        publish.with_part("nothing here", "costs", "part")

@@ -1,6 +1,6 @@
-"""The README's shell session and its list of helps: what they show is what the commands print.
+"""The command line's manual: its session and its help texts show what the commands print.
 
-``python tests/test_readme_shell.py`` prints the list of helps anew.
+``python tests/test_readme_shell.py`` prints the help texts anew.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["support.shell"]
 
-README: Final = Path(__file__).parent.parent / "README.md"
+MANUAL: Final = Path(__file__).parent.parent / "tempmailg" / "_cli" / "README.md"
 
-# What differs from run to run, and what stands for it. The order counts: an id is looked for before a number.
+# What differs from run to run, and what stands for it. The order counts: an id is replaced before a number.
 _RANDOM: Final = (
     (r"\b[a-zA-Z0-9]{46}\b", "ID"),
     (r"\b[a-z0-9]{12}@example\.(?:com|org)\b", "ADDRESS"),
@@ -43,9 +43,9 @@ _RANDOM: Final = (
 
 
 def _block(name: str) -> str:
-    """Return the text of the console block that stands behind a marker in the README."""
-    found = re.search(rf"<!-- {name} -->\n```console\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
-    assert found, f"README.md has no console block behind <!-- {name} -->"
+    """Return the text of the console block that stands below a marker in the manual."""
+    found = re.search(rf"<!-- {name} -->\n```console\n(.*?)```", MANUAL.read_text(encoding="utf-8"), re.DOTALL)
+    assert found, f"{MANUAL} has no console block below <!-- {name} -->"
     return found[1]
 
 
@@ -63,7 +63,7 @@ def _normal(text: str) -> str:
 
 
 def _mail_arrives(shell: Shell) -> None:
-    """Send the mail that the session tells of to the newest mailbox."""
+    """Send the session's mail to the newest mailbox."""
     mail = EmailMessage()
     mail["From"], mail["To"] = "Example Shop <shop@example.org>", shell.newest
     mail["Subject"] = "Confirm your address"
@@ -80,7 +80,7 @@ def _mail_arrives(shell: Shell) -> None:
 
 @pytest.mark.timeout(300)  # every command is a process of its own, and the machine may be busy
 def test_the_session_shows_what_the_commands_print(shell: Shell) -> None:
-    """Each command of the README's session, typed at a terminal, prints what stands below it."""
+    """Each command of the manual's session, typed at a terminal, prints what stands below it."""
     shell.add_to_path()
     for command, output in _steps(_block("shell")):
         if command.startswith("# "):
@@ -94,18 +94,18 @@ def test_the_session_shows_what_the_commands_print(shell: Shell) -> None:
 
 def _helps() -> str:
     """Return the help of the command and of all its commands, as a session of a terminal of 100 columns."""
-    told: list[str] = []
+    texts: list[str] = []
     for arguments in ([], *([name] for name in cli.commands)):
         program = [sys.executable, "-m", "tempmailg", *arguments, "--help"]
         env = {**os.environ, "COLUMNS": "100"}
         done = subprocess.run(program, check=True, capture_output=True, text=True, env=env, timeout=40)
-        told.append(f"$ {' '.join(['tempmailg', *arguments, '--help'])}\n{done.stdout}")
-    return "\n".join(told)
+        texts.append(f"$ {' '.join(['tempmailg', *arguments, '--help'])}\n{done.stdout}")
+    return "\n".join(texts)
 
 
 @pytest.mark.usefixtures("shell")
 def test_the_helps_are_those_of_the_commands() -> None:
-    """The README's list of helps is complete and current: the file's own docstring says how to renew it."""
+    """The manual's list of help texts is complete and current: this file's docstring says how to renew it."""
     assert _block("help") == _helps()
 
 
