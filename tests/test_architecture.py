@@ -35,6 +35,7 @@ ROOMS = [
     "_waiting",
     "_client",
     "_portal",
+    "_twins",
     "_blocking",
     "__init__",
     "sandbox",
