@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from tempmailg._version import __version__
 
 if TYPE_CHECKING:
-    from tempmailg._blocking import BlockingAttachmentStream, BlockingExpectedMessage, BlockingWatch, Client
+    from tempmailg._blocking import Client
     from tempmailg._client import AsyncClient
     from tempmailg._errors import (
         APIConnectionError,
@@ -47,11 +47,12 @@ if TYPE_CHECKING:
     from tempmailg._extract import CodeCandidate, LinkCandidate
     from tempmailg._models import Attachment, Domain, DomainList, DomainType, Mailbox, Message, Quota
     from tempmailg._stream import AttachmentStream
+    from tempmailg._twins import BlockingAttachmentStream, BlockingExpectedMessage, BlockingWatch
     from tempmailg._waiting import ExpectedMessage, Watch, WatchHealth
 
 # Where each public name lives. A test proves that it agrees with the imports above.
 _HOMES = {
-    "_blocking": ("BlockingAttachmentStream", "BlockingExpectedMessage", "BlockingWatch", "Client"),
+    "_blocking": ("Client",),
     "_client": ("AsyncClient",),
     "_errors": (
         "APIConnectionError",
@@ -81,6 +82,7 @@ _HOMES = {
     "_extract": ("CodeCandidate", "LinkCandidate"),
     "_models": ("Attachment", "Domain", "DomainList", "DomainType", "Mailbox", "Message", "Quota"),
     "_stream": ("AttachmentStream",),
+    "_twins": ("BlockingAttachmentStream", "BlockingExpectedMessage", "BlockingWatch"),
     "_waiting": ("ExpectedMessage", "Watch", "WatchHealth"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

@@ -1,39 +1,38 @@
+# Generated from _client.py by `python .ci/twin.py`: do not edit.
 """`Client`: `AsyncClient` for programs without an event loop, run on the portal."""
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager, suppress
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Self
 
 from tempmailg import _errors as err
 from tempmailg._client import AsyncClient
-from tempmailg._portal import Lease
-from tempmailg._stream import AttachmentStream
-from tempmailg._waiting import ExpectedMessage, Watch
+from tempmailg._twins import (
+    Block,
+    BlockingAttachmentStream,
+    BlockingExpectedMessage,
+    BlockingWatch,
+    ClientBase,
+    refuse_session,
+)
 
 if TYPE_CHECKING:
     import os
     import re
     import ssl
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from pathlib import Path
-    from types import TracebackType
 
     import aiohttp
 
     from tempmailg._models import Attachment, DomainList, DomainType, Mailbox, Message, Quota
-    from tempmailg._portal import Portal
-    from tempmailg._waiting import WatchHealth
     from tempmailg.transport import Transport
 
-__all__ = ["BlockingAttachmentStream", "BlockingExpectedMessage", "BlockingWatch", "Client"]
-
-T = TypeVar("T")
-ManagerT = TypeVar("ManagerT", bound=AbstractAsyncContextManager[Any])
+__all__ = ["Client"]
 
 
-class Client:
+class Client(ClientBase):
     """The Temp Mail user API for programs without an event loop.
 
     Use it as ``with Client() as client:``, or call `close` when done. Any number of threads may share one client. All
@@ -70,13 +69,9 @@ class Client:
         quota_reserve: int = 0,
         user_agent: str | None = None,
     ) -> None:
-        if session is not None:
-            raise err.ConfigurationError(
-                "session belongs to the event loop on which it was made: give it to AsyncClient there, "
-                "or let this client make its own"
-            )
         try:
-            self._client = AsyncClient(
+            refuse_session(session)
+            client = AsyncClient(
                 api_key,
                 base_url=base_url,
                 timeout=timeout,
@@ -88,9 +83,21 @@ class Client:
                 user_agent=user_agent,
             )
         except err.ConfigurationError as error:
-            del api_key, base_url, proxy  # they may be secret, and a traceback may show the locals of its frames
+            # Some arguments are secret, and a traceback may show the locals of its frames.
+            del (
+                api_key,
+                base_url,
+                timeout,
+                max_retries,
+                session,
+                transport,
+                proxy,
+                ssl_context,
+                quota_reserve,
+                user_agent,
+            )
             raise error.with_traceback(None) from None
-        self._lease = Lease(self._client.close)
+        super().__init__(client)
 
     def with_options(self, *, timeout: float | None = None, max_retries: int | None = None) -> Self:
         """Return a client with other options that shares connections, quota and retry budget with this one.
@@ -102,38 +109,16 @@ class Client:
         Returns:
             The sibling. Closing either closes both.
         """
-        sibling = object.__new__(type(self))
-        sibling.__dict__.update(
-            self.__dict__, _client=self._client.with_options(timeout=timeout, max_retries=max_retries)
-        )
-        return sibling
-
-    def __enter__(self) -> Self:
-        self._lease.check_open()
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        self.close()
+        return self._sibling(self._client.with_options(timeout=timeout, max_retries=max_retries))
 
     def close(self) -> None:
         """Close the connections; may be called more than once. An injected session or transport stays open."""
-        self._lease.close()
-
-    def __repr__(self) -> str:
-        lease: Lease | None = getattr(self, "_lease", None)  # None while __init__ fails
-        return f"<{type(self).__name__}{' closed' if lease and lease.closed else ''}>"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            "a client holds a key and connections, so it cannot be pickled or copied: make one where it is needed"
-        )
+        super().close()
 
     @property
     def quota(self) -> Quota | None:
         """The quota that the last answer told, or None before the first."""
         return self._client.quota
-
-    # ------------------------------------------------------------------------------------------------- the endpoints
 
     def list_domains(self, type: DomainType = "free") -> DomainList:  # noqa: A002 - the API's own parameter name
         """List the domains that the account's plan allows (`GET /domains`).
@@ -369,8 +354,6 @@ class Client:
             speed_window=speed_window,
         )
 
-    # ------------------------------------------------------------------------------------------------------- on top
-
     def temporary_mailbox(self) -> AbstractContextManager[Mailbox]:
         """Create a mailbox for a block of code, and delete it behind the block.
 
@@ -381,7 +364,7 @@ class Client:
         Raises:
             TempMailError: The mailbox could not be created or deleted; one that is gone already is no error.
         """
-        return _Block(self._lease, self._client.temporary_mailbox())
+        return Block(self._lease, self._client.temporary_mailbox())
 
     def wait_for_message(
         self,
@@ -700,175 +683,3 @@ class Client:
             A context manager. Inside it the request that would be one too many raises `QuotaExceededError` unsent.
         """
         return self._client.budget(requests)
-
-
-class _Twin(Generic[ManagerT]):
-    """A context manager of `AsyncClient`, entered, used and left by calls on one portal.
-
-    Entering and leaving are two calls, and so is each step of an iterator: nothing runs, and nothing can go wrong,
-    between them. A scope held open on the portal would hang on Ctrl-C.
-    """
-
-    def __init__(self, lease: Lease, inner: ManagerT) -> None:
-        lease.check_caller()
-        self._lease = lease
-        self._inner = inner
-        self._portal: Portal | None = None
-
-    def _enter(self, inner: AbstractAsyncContextManager[T]) -> T:
-        self._portal = self._lease.portal
-        return self._portal.enter(inner)
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> bool | None:
-        return self._home.leave(self._inner, kind, error, traceback)
-
-    def __repr__(self) -> str:
-        return f"<Blocking{repr(self._inner)[1:]}"
-
-    def _use(self, function: Callable[..., T], *args: object) -> T:
-        """Call a function that is not made for threads: on the loop, as long as something else may run there."""
-        if self._portal is not None:
-            with suppress(err.ClientClosedError):
-                return self._portal.run(_called, function, *args)
-        return function(*args)
-
-    @property
-    def _home(self) -> Portal:
-        """The portal on which it was entered: after a fork this is not the client's."""
-        return self._portal or self._lease.portal
-
-
-class _Block(_Twin[AbstractAsyncContextManager[T]]):
-    """A context manager that gives a plain value."""
-
-    def __enter__(self) -> T:
-        return self._enter(self._inner)
-
-
-class BlockingAttachmentStream(_Twin[AttachmentStream]):
-    """An attachment that is being received: a context manager, and an iterator of its bytes.
-
-    Attributes:
-        name: The file's name as the sender gave it; never use it as a path.
-        size: The size in bytes, or None if the service does not declare it.
-        content_type: The media type that the service declares, or an empty text.
-    """
-
-    @property
-    def name(self) -> str:
-        """The file's name as the sender gave it; never use it as a path."""
-        return self._inner.name
-
-    @property
-    def size(self) -> int | None:
-        """The size in bytes, or None if the service does not declare it."""
-        return self._inner.size
-
-    @property
-    def content_type(self) -> str:
-        """The media type that the service declares, or an empty text."""
-        return self._inner.content_type
-
-    def __enter__(self) -> Self:
-        self._enter(self._inner)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        with suppress(err.ClientClosedError):  # the client was closed in the block, and the stream with it
-            super().__exit__(kind, error, traceback)
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> bytes:
-        return _next(self._home, self._inner)
-
-
-class BlockingExpectedMessage(_Twin[ExpectedMessage]):
-    """The message that a block of code causes: a context manager; see `Client.expect_message`."""
-
-    @property
-    def message(self) -> Message:
-        """The message; known behind the block.
-
-        Raises:
-            ConfigurationError: The block is not over yet.
-        """
-        return self._inner.message
-
-    def __enter__(self) -> Self:
-        self._enter(self._inner)
-        return self
-
-
-class BlockingWatch(_Twin[Watch]):
-    """Tells each message of any number of mailboxes once: a context manager and iterator.
-
-    Made by `Client.watch`. A message counts as seen when the consumer asks for the next one, so what was being worked
-    on when a program stopped is told again by a watch that goes on from `seen`.
-    """
-
-    def add(self, *mailboxes: Mailbox | str) -> None:
-        """Watch further mailboxes. One that is watched already goes on as it is.
-
-        Args:
-            mailboxes: The mailboxes or their addresses.
-
-        Raises:
-            ConfigurationError: One of them cannot be a mailbox.
-            ClientClosedError: The client is closed.
-        """
-        self._use(self._inner.add, *mailboxes)
-
-    def discard(self, *mailboxes: Mailbox | str) -> None:
-        """Watch these mailboxes no longer: none of their messages is told any more, and what was seen is forgotten.
-
-        Args:
-            mailboxes: The mailboxes or their addresses; one that is not watched does no harm.
-        """
-        self._use(self._inner.discard, *mailboxes)
-
-    def seen(self) -> dict[str, list[str]]:
-        """Return what was seen, ready for JSON and for `Client.watch(state=…)`.
-
-        Returns:
-            The ids of the messages by the address of their mailbox, for all mailboxes that are watched. The message
-            that was told last is not among them before the next one is asked for.
-        """
-        return self._use(self._inner.seen)
-
-    @property
-    def health(self) -> WatchHealth:
-        """How the watch is at this moment."""
-        return self._use(lambda: self._inner.health)
-
-    def __enter__(self) -> Self:
-        self._enter(self._inner)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        with suppress(err.ClientClosedError):  # the client was closed in the block, and the watch with it
-            super().__exit__(kind, error, traceback)
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Message:
-        return _next(self._home, self._inner)
-
-
-def _next(portal: Portal, iterator: AsyncIterator[T]) -> T:
-    try:
-        return portal.run(iterator.__anext__)
-    except StopAsyncIteration:
-        raise StopIteration from None
-
-
-async def _called(function: Callable[..., T], *args: object) -> T:
-    return function(*args)

@@ -1,0 +1,250 @@
+"""What of the blocking client is written by hand: its life, and its streams, blocks and watches.
+
+`_blocking.py`, the methods of `Client`, is generated beside it by `python .ci/twin.py`.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager, suppress
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
+
+from tempmailg import _errors as err
+from tempmailg._portal import Lease
+from tempmailg._stream import AttachmentStream
+from tempmailg._waiting import ExpectedMessage, Watch
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from types import TracebackType
+
+    from tempmailg._client import AsyncClient
+    from tempmailg._models import Mailbox, Message
+    from tempmailg._portal import Portal
+    from tempmailg._waiting import WatchHealth
+
+__all__ = [
+    "Block",
+    "BlockingAttachmentStream",
+    "BlockingExpectedMessage",
+    "BlockingWatch",
+    "ClientBase",
+    "refuse_session",
+]
+
+T = TypeVar("T")
+ManagerT = TypeVar("ManagerT", bound=AbstractAsyncContextManager[Any])
+
+
+class ClientBase:
+    """The life of a blocking client: the asynchronous one that it drives, and its lease on the portal."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+        self._lease = Lease(client.close)
+
+    def _sibling(self, client: AsyncClient) -> Self:
+        """Return a client that drives another asynchronous one, and shares the lease."""
+        sibling = object.__new__(type(self))
+        sibling.__dict__.update(self.__dict__, _client=client)
+        return sibling
+
+    def __enter__(self) -> Self:
+        self._lease.check_open()
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the lease, and with it the connections."""
+        self._lease.close()
+
+    def __repr__(self) -> str:
+        lease: Lease | None = getattr(self, "_lease", None)  # None while __init__ fails
+        return f"<{type(self).__name__}{' closed' if lease and lease.closed else ''}>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a client holds a key and connections, so it cannot be pickled or copied: make one where it is needed"
+        )
+
+
+def refuse_session(session: object) -> None:
+    """Raise if there is an aiohttp session, which cannot follow the client to the portal's loop."""
+    if session is not None:
+        raise err.ConfigurationError(
+            "session belongs to the event loop on which it was made: give it to AsyncClient there, "
+            "or let this client make its own"
+        )
+
+
+class _Twin(Generic[ManagerT]):
+    """A context manager of `AsyncClient`, entered, used and left by calls on one portal.
+
+    Entering and leaving are two calls, and so is each step of an iterator: nothing runs, and nothing can go wrong,
+    between them. A scope held open on the portal would hang on Ctrl-C.
+    """
+
+    def __init__(self, lease: Lease, inner: ManagerT) -> None:
+        lease.check_caller()
+        self._lease = lease
+        self._inner = inner
+        self._portal: Portal | None = None
+
+    def _enter(self, inner: AbstractAsyncContextManager[T]) -> T:
+        self._portal = self._lease.portal
+        return self._portal.enter(inner)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> bool | None:
+        return self._home.leave(self._inner, kind, error, traceback)
+
+    def __repr__(self) -> str:
+        return f"<Blocking{repr(self._inner)[1:]}"
+
+    def _use(self, function: Callable[..., T], *args: object) -> T:
+        """Call a function that is not made for threads: on the loop, as long as something else may run there."""
+        if self._portal is not None:
+            with suppress(err.ClientClosedError):
+                return self._portal.run(_called, function, *args)
+        return function(*args)
+
+    @property
+    def _home(self) -> Portal:
+        """The portal on which it was entered: after a fork this is not the client's."""
+        return self._portal or self._lease.portal
+
+
+class Block(_Twin[AbstractAsyncContextManager[T]]):
+    """A context manager that gives a plain value."""
+
+    def __enter__(self) -> T:
+        return self._enter(self._inner)
+
+
+class BlockingAttachmentStream(_Twin[AttachmentStream]):
+    """An attachment that is being received: a context manager, and an iterator of its bytes.
+
+    Attributes:
+        name: The file's name as the sender gave it; never use it as a path.
+        size: The size in bytes, or None if the service does not declare it.
+        content_type: The media type that the service declares, or an empty text.
+    """
+
+    @property
+    def name(self) -> str:
+        """The file's name as the sender gave it; never use it as a path."""
+        return self._inner.name
+
+    @property
+    def size(self) -> int | None:
+        """The size in bytes, or None if the service does not declare it."""
+        return self._inner.size
+
+    @property
+    def content_type(self) -> str:
+        """The media type that the service declares, or an empty text."""
+        return self._inner.content_type
+
+    def __enter__(self) -> Self:
+        self._enter(self._inner)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with suppress(err.ClientClosedError):  # the client was closed in the block, and the stream with it
+            super().__exit__(kind, error, traceback)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> bytes:
+        return _next(self._home, self._inner)
+
+
+class BlockingExpectedMessage(_Twin[ExpectedMessage]):
+    """The message that a block of code causes: a context manager; see `Client.expect_message`."""
+
+    @property
+    def message(self) -> Message:
+        """The message; known behind the block.
+
+        Raises:
+            ConfigurationError: The block is not over yet.
+        """
+        return self._inner.message
+
+    def __enter__(self) -> Self:
+        self._enter(self._inner)
+        return self
+
+
+class BlockingWatch(_Twin[Watch]):
+    """Tells each message of any number of mailboxes once: a context manager and iterator.
+
+    Made by `Client.watch`. A message counts as seen when the consumer asks for the next one, so what was being worked
+    on when a program stopped is told again by a watch that goes on from `seen`.
+    """
+
+    def add(self, *mailboxes: Mailbox | str) -> None:
+        """Watch further mailboxes. One that is watched already goes on as it is.
+
+        Args:
+            mailboxes: The mailboxes or their addresses.
+
+        Raises:
+            ConfigurationError: One of them cannot be a mailbox.
+            ClientClosedError: The client is closed.
+        """
+        self._use(self._inner.add, *mailboxes)
+
+    def discard(self, *mailboxes: Mailbox | str) -> None:
+        """Watch these mailboxes no longer: none of their messages is told any more, and what was seen is forgotten.
+
+        Args:
+            mailboxes: The mailboxes or their addresses; one that is not watched does no harm.
+        """
+        self._use(self._inner.discard, *mailboxes)
+
+    def seen(self) -> dict[str, list[str]]:
+        """Return what was seen, ready for JSON and for `Client.watch(state=…)`.
+
+        Returns:
+            The ids of the messages by the address of their mailbox, for all mailboxes that are watched. The message
+            that was told last is not among them before the next one is asked for.
+        """
+        return self._use(self._inner.seen)
+
+    @property
+    def health(self) -> WatchHealth:
+        """How the watch is at this moment."""
+        return self._use(lambda: self._inner.health)
+
+    def __enter__(self) -> Self:
+        self._enter(self._inner)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with suppress(err.ClientClosedError):  # the client was closed in the block, and the watch with it
+            super().__exit__(kind, error, traceback)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Message:
+        return _next(self._home, self._inner)
+
+
+def _next(portal: Portal, iterator: AsyncIterator[T]) -> T:
+    try:
+        return portal.run(iterator.__anext__)
+    except StopAsyncIteration:
+        raise StopIteration from None
+
+
+async def _called(function: Callable[..., T], *args: object) -> T:
+    return function(*args)
