@@ -255,7 +255,7 @@ class AsyncClient:
             APIResponseError: The file was cut on its way.
             TempMailError: The request failed.
         """
-        call = endpoints.attachment(attachment)
+        call = endpoints.stream_attachment(attachment)
         limit = SpeedLimit(minimum_speed, settings.seconds_of("speed_window", speed_window))
         return AttachmentStream(self._sender, attachment, call, limit)
 

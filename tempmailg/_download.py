@@ -127,7 +127,7 @@ class _Transfer:
     """The bytes of one attachment on their way into a part file, with as many requests as that takes."""
 
     def __init__(self, sender: Sender, attachment: Attachment | tuple[str, str], part: PartFile, terms: Terms) -> None:
-        self.call = endpoints.attachment(attachment)
+        self.call = endpoints.stream_attachment(attachment)
         self.meter = _Meter(terms.progress, sender.core.transport.now)
         self._sender = sender
         self._known = attachment.size if isinstance(attachment, Attachment) else None

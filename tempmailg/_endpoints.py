@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from functools import cached_property, lru_cache
-from typing import Final, Generic, Literal, TypeVar, get_args
+from typing import Final, Generic, Literal, TypeAlias, TypeVar, get_args
 from urllib.parse import quote
 
 from attrs import field, frozen
@@ -18,17 +18,30 @@ from tempmailg._models import Attachment, DomainList, DomainType, Mailbox, Messa
 
 __all__ = [
     "Call",
-    "attachment",
+    "EndpointName",
     "create_mailbox",
     "delete_mailbox",
     "delete_message",
     "get_message",
     "list_domains",
     "list_messages",
+    "stream_attachment",
     "update_mailbox",
 ]
 
 T_co = TypeVar("T_co", covariant=True)
+
+EndpointName: TypeAlias = Literal[
+    "list_domains",
+    "create_mailbox",
+    "update_mailbox",
+    "delete_mailbox",
+    "list_messages",
+    "get_message",
+    "delete_message",
+    "stream_attachment",
+]
+"""The endpoints by the names of the client's methods: the one list, which calls, sandbox and contract are held to."""
 
 _MAX_LENGTH: Final = 1_024  # characters of one path segment: longer addresses, ids and names do not exist
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
@@ -42,7 +55,7 @@ class Call(Generic[T_co]):
     """One request of the API as a value.
 
     Args:
-        name: The client's method, as it stands in errors.
+        name: The client's public method, as it stands in errors.
         method: The HTTP method.
         route: The path as the API's documentation writes it; it stands in logs, where the arguments must not.
         segments: The path below the base URL, decoded, one item a segment.
@@ -51,7 +64,7 @@ class Call(Generic[T_co]):
         query: Decoded query parameters.
     """
 
-    name: str
+    name: EndpointName
     method: Literal["GET", "POST", "DELETE"]
     route: str
     segments: tuple[str, ...]
@@ -102,7 +115,7 @@ def list_messages(mailbox: Mailbox | str) -> Call[list[Message]]:
     return _list_messages(_text("mailbox", mailbox.email if isinstance(mailbox, Mailbox) else mailbox))
 
 
-@lru_cache(maxsize=1_024)  # the same mailboxes are looked at again and again
+@lru_cache(maxsize=1_024)  # the same mailboxes are polled again and again
 def _list_messages(address: str) -> Call[list[Message]]:
     query = (("email", address_of(address)),)
     return Call("list_messages", "GET", "/messages", ("messages",), list[Message], "messages", query)
@@ -119,11 +132,11 @@ def delete_message(message: Message | str) -> Call[None]:
     return Call("delete_message", "DELETE", "/messages/{id}", segments, type(None), payload=None)
 
 
-def attachment(attachment: Attachment | tuple[str, str]) -> Call[bytes]:
+def stream_attachment(attachment: Attachment | tuple[str, str]) -> Call[bytes]:
     """`GET /messages/{message id}/attachments/{file name}`; the attachment's `url` is never used."""
     message_id, name = names_of(attachment)
     segments = ("messages", message_id, "attachments", name)
-    return Call("attachment", "GET", "/messages/{id}/attachments/{name}", segments, bytes, payload=None)
+    return Call("stream_attachment", "GET", "/messages/{id}/attachments/{name}", segments, bytes, payload=None)
 
 
 def address_of(mailbox: Mailbox | str) -> str:

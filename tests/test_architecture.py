@@ -96,6 +96,20 @@ def only_for_types(path: Path, module: str) -> bool:
     return all(node in guarded for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == module)
 
 
+@pytest.mark.parametrize("room", sorted({room for room, path in rooms() if path.parent != PACKAGE}))
+def test_the_files_of_a_room_import_each_other_in_one_direction(room: str) -> None:
+    """No file of a room imports one that imports it, however far around and even for types alone."""
+    files = {
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path
+        for name, path in rooms()
+        if name == room and path.stem != "__init__"
+    }
+    below = {name: {module for module, _ in imports_of(path)} & files.keys() for name, path in files.items()}
+    while free := {name for name, others in below.items() if not others}:
+        below = {name: others - free for name, others in below.items() if name not in free}
+    assert not below, f"these import each other: {below}"
+
+
 @pytest.mark.parametrize(("room", "path"), rooms(), ids=lambda value: value.name if isinstance(value, Path) else value)
 def test_each_library_is_known_to_its_room_alone(room: str, path: Path) -> None:
     """aiohttp, cattrs, anyio and the rest stay behind one door each."""

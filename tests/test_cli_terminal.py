@@ -168,7 +168,7 @@ def test_download_shows_a_bar(shell: Shell, address: str) -> None:
     """While a file arrives, a bar tells its name, bytes, speed and time left; its path stands alone on stdout."""
     content = os.urandom(400_000)
     message = shell.sandbox.deliver(address, attachments=[(f"{HOSTILE}.bin", content)])
-    shell.sandbox.faults.next("attachment", Slow(200_000))
+    shell.sandbox.faults.next("stream_attachment", Slow(200_000))
     with shell.terminal("download", message, piped=True, columns=200) as terminal:
         terminal.expect("/400.0 kB")
         terminal.expect("kB/s 0:0")
@@ -181,7 +181,7 @@ def test_download_shows_a_bar(shell: Shell, address: str) -> None:
 def test_ctrl_c_in_a_download_leaves_nothing(shell: Shell, address: str) -> None:
     """An interrupted download exits 130, and neither a file nor a part of one stays."""
     message = shell.sandbox.deliver(address, attachments=[("a.bin", b"x" * 100_000)])
-    shell.sandbox.faults.next("attachment", Stall(50_000))
+    shell.sandbox.faults.next("stream_attachment", Stall(50_000))
     with shell.terminal("download", message, "--to", "files") as terminal:
         terminal.expect("a.bin")
         terminal.press(CTRL_C)

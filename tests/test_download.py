@@ -565,7 +565,7 @@ async def test_a_file_above_the_limit_is_refused(tmp_path: Path, framing: str) -
     async with serving(declared if framing == "declared" else endless) as (client, server):
         with pytest.raises(DownloadError, match="max_bytes") as caught:
             await client.download_attachment(PAIR, tmp_path, max_bytes=5_000_000)
-    assert caught.value.call == "attachment"
+    assert caught.value.call == "stream_attachment"
     assert len(server.requests) == 1
     assert files_in(tmp_path) == {}
 

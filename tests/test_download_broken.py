@@ -245,7 +245,7 @@ async def test_all_failures_of_a_download_count_together(tmp_path: Path, retries
         with pytest.raises((APIConnectionError, APIResponseError, ServerError)) as caught:
             await fetch(client, tmp_path)
     assert len(server.requests) == caught.value.attempts == retries + 1
-    assert caught.value.call == "attachment"
+    assert caught.value.call == "stream_attachment"
     assert files_in(tmp_path) == {}
 
 

@@ -209,7 +209,7 @@ async def main():
     mailbox = await client.create_mailbox()
     sandbox.deliver(mailbox.email, attachments=[("file.txt", b"x" * 3_000_000)])
     (message,) = await client.list_messages(mailbox)
-    sandbox.faults.next("attachment", Stall(after=2_000_000))
+    sandbox.faults.next("stream_attachment", Stall(after=2_000_000))
     global task
     task = asyncio.current_task()
     await client.download_attachment(message.attachments[0], folder, progress=lambda done, total: ready.set())

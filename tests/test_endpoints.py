@@ -28,7 +28,7 @@ CALLS: list[tuple[Call[Any], str, str]] = [
     (endpoints.list_messages("a@b.example"), "GET", "/messages?email=a%40b.example"),
     (endpoints.get_message("m1"), "GET", "/messages/m1"),
     (endpoints.delete_message("m1"), "DELETE", "/messages/m1"),
-    (endpoints.attachment(ATTACHMENT), "GET", "/messages/m1/attachments/a%20b.txt"),
+    (endpoints.stream_attachment(ATTACHMENT), "GET", "/messages/m1/attachments/a%20b.txt"),
 ]
 
 
@@ -65,10 +65,10 @@ REFUSED: list[tuple[Callable[[], object], str]] = [
     (lambda: endpoints.update_mailbox("a@b.c", "a", "a/b"), "domain must be a name"),
     (lambda: endpoints.get_message(""), "message must not be ''"),
     (lambda: endpoints.get_message(".."), "message must not be"),
-    (lambda: endpoints.attachment(("m", "")), "attachment name must not be ''"),
-    (lambda: endpoints.attachment(("m", "..")), "attachment name must not be"),
-    (lambda: endpoints.attachment(("", "x")), "message must not be ''"),
-    (lambda: endpoints.attachment("m"), "attachment must be an Attachment or a pair"),  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - the point of the test
+    (lambda: endpoints.stream_attachment(("m", "")), "attachment name must not be ''"),
+    (lambda: endpoints.stream_attachment(("m", "..")), "attachment name must not be"),
+    (lambda: endpoints.stream_attachment(("", "x")), "message must not be ''"),
+    (lambda: endpoints.stream_attachment("m"), "attachment must be an Attachment or a pair"),  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - the point of the test
 ]
 
 
@@ -84,7 +84,7 @@ def test_what_cannot_be_meant_is_refused_with_the_arguments_name(make: Callable[
 )
 def test_any_file_name_reaches_the_server_as_it_is(name: str) -> None:
     """Whatever a sender called the file, it is one path segment that decodes to the same text."""
-    segments = endpoints.attachment(("m", name)).target.split("/")
+    segments = endpoints.stream_attachment(("m", name)).target.split("/")
     assert segments[:-1] == ["", "messages", "m", "attachments"]
     assert unquote(segments[-1]) == name
 

@@ -171,7 +171,7 @@ ENDPOINTS: tuple[Callable[[Any], object], ...] = (
     endpoints.get_message,
     endpoints.delete_mailbox,
     endpoints.delete_message,
-    endpoints.attachment,
+    endpoints.stream_attachment,
 )
 
 

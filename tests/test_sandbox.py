@@ -83,7 +83,7 @@ async def test_a_message_is_seen_once_it_was_opened(way: str) -> None:
 
 
 async def test_only_successes_count_against_the_quota(way: str) -> None:
-    """The used count rises after 2xx answers and stays after refusals, and every answer to a known key tells it."""
+    """The used count rises after 2xx answers and stays after refusals, and every answer to a known key states it."""
     async with opened(way, quota=10) as door:
         used: list[str | None] = []
         for target in (
@@ -100,7 +100,7 @@ async def test_only_successes_count_against_the_quota(way: str) -> None:
 
 
 async def test_a_used_up_quota_refuses_until_the_month_turns(way: str) -> None:
-    """With nothing left every call is 429 and changes nothing, and the count starts again at the told time."""
+    """With nothing left every call is 429 and changes nothing, and the count starts again at the stated time."""
     async with opened(way, quota=1, start=FIRST_OF_JUNE) as door:
         email = await door.mailbox()
         refused = await door.send("DELETE", f"/emails/{email}")
@@ -129,7 +129,7 @@ async def test_an_account_can_be_changed_while_the_sandbox_runs(way: str) -> Non
 
 @pytest.mark.parametrize("authorization", ["Bearer wrong", "Bearer", "Basic c2FuZGJveC1rZXk=", "sandbox-key", ""])
 async def test_a_missing_or_wrong_key_is_refused_before_anything_else(way: str, authorization: str) -> None:
-    """Without the right bearer key the answer is 401, whatever was asked, and tells no quota."""
+    """Without the right bearer key the answer is 401, whatever was requested, and states no quota."""
     async with opened(way) as door:
         email = await door.mailbox()
         for method, target in (("GET", "/domains?type=odd"), ("DELETE", f"/emails/{email}"), ("GET", "/messages/x")):
@@ -157,7 +157,7 @@ async def test_an_account_reaches_only_what_it_owns(way: str) -> None:
 
 
 async def test_a_mailbox_ends_after_600_seconds_with_its_messages(way: str) -> None:
-    """At the told moment mailbox, messages and files are gone, mail for it is refused, and its address is free."""
+    """At the stated moment mailbox, messages and files are gone, mail for it is refused, and its address is free."""
     async with opened(way) as door:
         door.sandbox.clock.freeze()
         data = (await door.json("POST", "/emails"))["data"]
@@ -240,7 +240,7 @@ async def test_an_update_moves_to_a_new_mailbox(way: str) -> None:
 async def test_an_update_to_a_forbidden_address_changes_nothing(
     way: str, username: str, domain: str, status: int, field: str | None
 ) -> None:
-    """Foreign plans, unknown domains, impossible names and taken addresses are told apart, and the mailbox stays."""
+    """Foreign plans, unknown domains, impossible names and taken addresses are refused, and the mailbox stays."""
     async with opened(way) as door:
         await door.json("POST", f"/emails/{await door.mailbox()}/taken/example.com")
         email = await door.mailbox()
@@ -286,10 +286,10 @@ def test_any_name_arrives_as_it_was_meant(way: str, name: str) -> None:
         async with opened(way) as door:
             email = await door.mailbox()
             message = door.sandbox.deliver(email, attachments=[(name, name.encode())])
-            told = (await door.messages(email))[0]["attachments"][0]
-            assert told["name"] == name
-            assert told["url"] == f"{door.sandbox.base_url}/messages/{message}/attachments/{quote(name, safe='')}"
-            file = await door.send("GET", told["url"].removeprefix(door.sandbox.base_url))
+            found = (await door.messages(email))[0]["attachments"][0]
+            assert found["name"] == name
+            assert found["url"] == f"{door.sandbox.base_url}/messages/{message}/attachments/{quote(name, safe='')}"
+            file = await door.send("GET", found["url"].removeprefix(door.sandbox.base_url))
             assert file.body == name.encode()
 
     asyncio.run(check())
@@ -340,22 +340,22 @@ async def test_the_order_of_messages_is_a_setting(way: str, order: str) -> None:
 
 
 async def test_a_seed_makes_everything_repeatable(way: str) -> None:
-    """Two sandboxes with one seed and one start tell the same, and others do not."""
+    """Two sandboxes with one seed and one start give the same answers, and others do not."""
 
-    async def told(seed: int | None) -> object:
+    async def found(seed: int | None) -> object:
         async with opened(way, seed=seed, start=FIRST_OF_JUNE) as door:
             door.sandbox.clock.freeze()
             made = await door.json("POST", "/emails")
             door.sandbox.deliver(made["data"]["email"], text="hello")
             return made, await door.messages(made["data"]["email"])
 
-    assert await told(7) == await told(7)
-    assert await told(7) != await told(8)
-    assert await told(None) != await told(None)
+    assert await found(7) == await found(7)
+    assert await found(7) != await found(8)
+    assert await found(None) != await found(None)
 
 
 async def test_fields_become_the_message_that_is_told(way: str) -> None:
-    """A message made of fields is told as given, to the second of its arrival."""
+    """A message made of fields is delivered as given, to the second of its arrival."""
     async with opened(way) as door:
         email = await door.mailbox()
         at = datetime(2026, 6, 28, 11, 38, 51, tzinfo=UTC).astimezone() - timedelta(microseconds=0)
@@ -396,7 +396,7 @@ async def test_an_email_becomes_the_message_that_is_told(way: str) -> None:
 
 
 async def test_an_attachment_is_sent_as_a_file(way: str) -> None:
-    """Bytes, length, media type and name are told, and a page made by a stranger is not shown as one."""
+    """Bytes, length, media type and name arrive, and a page made by a stranger is not shown as one."""
     data = bytes(range(256)) * 4096
     async with opened(way) as door:
         email = await door.mailbox()
@@ -584,7 +584,7 @@ async def test_a_dump_brings_a_moment_back(way: str) -> None:
 
 
 async def test_a_dump_of_something_else_is_refused_and_changes_nothing(way: str) -> None:
-    """Other keys, other versions and damaged dumps are told, and the sandbox stays as it was."""
+    """Other keys, other versions and damaged dumps are refused, and the sandbox stays as it was."""
     async with opened(way) as door:
         email = await door.mailbox()
         dump = door.sandbox.dump()

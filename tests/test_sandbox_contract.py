@@ -9,22 +9,25 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import aiohttp
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
-from support.contract import CONTRACT, OPERATIONS, examples, resolved, response_schema, violations
+from support.contract import CONTRACT, OPERATIONS, contradictions, examples, resolved, response_schema, violations
 from support.doors import opened
 
+from tempmailg import AsyncClient, Client
 from tempmailg import _endpoints as endpoints
 from tempmailg import _wire as wire
-from tempmailg._endpoints import Call
-from tempmailg.sandbox import Sandbox, _handlers
+from tempmailg._endpoints import Call, EndpointName
+from tempmailg.sandbox import Sandbox, Status, _handlers
 from tempmailg.sandbox._answers import Answer, error_answer, json_answer
+from tempmailg.sandbox._handlers import EndpointRoute
 from tempmailg.sandbox._mail import BytesBlob
+from tempmailg.sandbox._service import Service
 from tempmailg.sandbox._state import Box, State
 from tempmailg.transport import Response
 
@@ -45,18 +48,36 @@ def _contract() -> None:
     """Spare this file the judge that watches all others: it tests the judge, with answers that break the contract."""
 
 
-def test_contract_and_sandbox_name_the_same_endpoints() -> None:
-    """Every route of the sandbox stands in the contract, with its method, path and parameters, and none besides."""
-    told = {
-        name: (
-            operation["method"],
-            operation["path"],
-            [p["name"] for p in operation["parameters"] if p["in"] == "query"],
-        )
-        for name, operation in OPERATIONS.items()
-    }
-    played = {route.name: (route.method, route.path, list(route.query)) for route in _handlers.ENDPOINTS}
-    assert told == played
+def test_there_is_one_list_of_endpoints() -> None:
+    """Handlers and contract play exactly the endpoints of the client's list, each named like its public method."""
+    names = get_args(EndpointName)
+    assert [route.name for route in _handlers.ENDPOINTS] == list(names)
+    assert contradictions(_handlers.ENDPOINTS, OPERATIONS) == []
+    assert {*CALLS, "stream_attachment"} == set(names)
+    for name in names:
+        assert callable(getattr(AsyncClient, name)), name
+        assert callable(getattr(Client, name)), name
+        assert callable(getattr(endpoints, name)), name
+
+
+def test_a_new_endpoint_arrives_wherever_endpoints_are_known() -> None:
+    """A ninth line in the sandbox's table is routed, journaled and open to faults, and the contract is missed."""
+    name: Any = "extend_mailbox"
+    ninth = EndpointRoute(name, "POST", "/emails/{email}", lambda request: json_answer(200, dict(request.arguments)))
+    table = (*_handlers.ENDPOINTS, ninth)
+    state = Sandbox()._state
+    service = Service(state, base_url="http://sandbox.invalid/api", etags=False, endpoints=table)
+    headers = CIMultiDict({"Authorization": "Bearer sandbox-key"})
+    service.faults.next(name, Status(502))
+    assert service.handle("POST", "/emails/a%40b.example", headers).status == 502
+    answer = service.handle("POST", "/emails/a%40b.example", headers)
+    assert json.loads(b"".join(answer.body.chunks())) == {"email": "a@b.example"}
+    assert [(entry.endpoint, entry.fault) for entry in service.journal] == [(name, "status"), (name, "")]
+    assert contradictions(table, OPERATIONS) == ["extend_mailbox stands in one of sandbox and contract only"]
+    operation: dict[str, Any] = {"method": "POST", "path": "/emails/{email}", "parameters": []}
+    assert contradictions(table, {**OPERATIONS, name: operation}) == []
+    moved: dict[str, Any] = {**operation, "path": "/emails/{email}/extend"}
+    assert "differs" in contradictions(table, {**OPERATIONS, name: moved})[0]
 
 
 def parts() -> Iterator[tuple[str, dict[str, Any]]]:
@@ -115,7 +136,7 @@ def test_the_judge_sees_what_is_wrong(answer: Answer, words: str) -> None:
 
 
 def test_the_judge_watches_every_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sandbox that lies in a test fails that test, whatever else the test looks at."""
+    """A sandbox that lies in a test fails that test, whatever else the test checks."""
     monkeypatch.setattr(_handlers, "_iso", "{}, or yesterday".format)
 
     async def lie() -> None:
@@ -131,7 +152,7 @@ def test_the_judge_watches_every_answer(monkeypatch: pytest.MonkeyPatch) -> None
 @settings(max_examples=50)
 @given(data=st.data())
 def test_the_client_reads_whatever_the_contract_allows(name: str, *, tolerated: bool, data: st.DataObject) -> None:
-    """Any answer of the contract decodes, also in the looser forms that the reference tells to tolerate."""
+    """Any answer of the contract decodes, also in the looser forms that the reference asks clients to tolerate."""
     schema = response_schema(name, 200)
     assert schema is not None
     body = json.dumps(data.draw(examples(schema, tolerated=tolerated))).encode()
@@ -192,6 +213,6 @@ def test_schemathesis_finds_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_a_binary_answer_has_no_schema() -> None:
     """Files are bytes, which the contract leaves alone."""
-    assert response_schema("attachment", 200) is None
+    assert response_schema("stream_attachment", 200) is None
     headers = dict.fromkeys(CONTRACT["components"]["headers"], "1") | {"X-RateLimit-Reset": "2026-05-01T00:00:00+05:00"}
-    assert violations("attachment", Answer(200, tuple(headers.items()), BytesBlob(b"\xff"))) == []
+    assert violations("stream_attachment", Answer(200, tuple(headers.items()), BytesBlob(b"\xff"))) == []

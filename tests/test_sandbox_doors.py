@@ -108,7 +108,7 @@ async def test_it_is_opened_once_at_a_time() -> None:
         sandbox.__enter__()
 
 
-async def test_a_taken_port_is_told_and_leaves_nothing_open() -> None:
+async def test_a_taken_port_is_reported_and_leaves_nothing_open() -> None:
     """If one of the ports cannot be had, the error is the system's and the other port is free again."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -173,7 +173,7 @@ print(asyncio.run(transport.request(request, timeout=5, max_bytes=10_000)).statu
     assert (done.stdout, done.stderr) == ("200\n", "")
 
 
-async def test_a_missing_aiosmtpd_is_told_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_missing_aiosmtpd_is_reported_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the extra, opening the sandbox says what to install."""
     honest = importlib.util.find_spec
 
@@ -186,7 +186,7 @@ async def test_a_missing_aiosmtpd_is_told_with_its_remedy(monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
-def test_a_process_says_where_it_is_and_ends_when_told(stop: signal.Signals) -> None:
+def test_a_process_says_where_it_is_and_ends_on_a_signal(stop: signal.Signals) -> None:
     """One line of JSON says that all is ready; an interrupt ends the process cleanly, open connections and all."""
     program = "from tempmailg.sandbox import Sandbox, run; run(Sandbox())"
     with subprocess.Popen(
@@ -306,7 +306,7 @@ def test_a_control_body_beyond_the_cap_is_413() -> None:
 
 
 def test_a_stalled_answer_does_not_keep_the_sandbox_from_ending(sandbox: Sandbox) -> None:
-    """Silence that a fault asked for ends with the sandbox."""
+    """A stall that a fault caused ends with the sandbox."""
     control(sandbox, "POST", "faults", {"fault": {"kind": "stall"}})
     place = urlsplit(sandbox.base_url)
     with socket.create_connection((place.hostname, place.port), timeout=20) as wire, wire.makefile("rb") as answer:
@@ -322,7 +322,7 @@ def test_a_stalled_answer_does_not_keep_the_sandbox_from_ending(sandbox: Sandbox
 # ------------------------------------------------------------------------------------------------------------- control
 
 
-def test_the_controls_tell_where_everything_is(sandbox: Sandbox) -> None:
+def test_the_controls_say_where_everything_is(sandbox: Sandbox) -> None:
     """The overview names the doors and all control routes."""
     overview = control(sandbox, "GET", "")
     assert overview["base_url"] == sandbox.base_url
@@ -351,14 +351,14 @@ def test_messages_are_delivered_over_http(sandbox: Sandbox) -> None:
         sandbox, "POST", f"/_sandbox/messages?mailbox={email}", mail.as_bytes(), {"Content-Type": "message/rfc822"}
     )
     assert status == 200
-    told = call(sandbox, "GET", f"/api/messages?email={email}")[1]["messages"]
-    assert [(message["id"], message["subject"]) for message in told] == [(answer["data"]["id"], "raw"), (first, "Hi")]
-    assert told[1]["receivedAt"] == "2026-06-28 09:38:51"
-    assert [(file["name"], file["size"]) for file in told[1]["attachments"]] == [("a.txt", 2), ("b.bin", 2)]
+    found = call(sandbox, "GET", f"/api/messages?email={email}")[1]["messages"]
+    assert [(message["id"], message["subject"]) for message in found] == [(answer["data"]["id"], "raw"), (first, "Hi")]
+    assert found[1]["receivedAt"] == "2026-06-28 09:38:51"
+    assert [(file["name"], file["size"]) for file in found[1]["attachments"]] == [("a.txt", 2), ("b.bin", 2)]
 
 
 def test_the_clock_is_moved_over_http(sandbox: Sandbox) -> None:
-    """Advance, freeze and resume work, and the answer tells the time."""
+    """Advance, freeze and resume work, and the answer states the time."""
     before = datetime.fromisoformat(control(sandbox, "POST", "clock", {"freeze": True})["time"])
     after = control(sandbox, "POST", "clock", {"advance": 90})
     assert (datetime.fromisoformat(after["time"]) - before).total_seconds() == 90
@@ -442,10 +442,10 @@ def test_journal_accounts_reset_and_state_work_over_http(sandbox: Sandbox) -> No
         ("PUT", "state", {}, 422, "no dump"),
     ],
 )
-def test_wrong_orders_are_refused_with_a_reason(
+def test_wrong_requests_are_refused_with_a_reason(
     sandbox: Sandbox, method: str, route: str, body: object, status: int, words: str
 ) -> None:
-    """A mistake on a control route is told in the envelope of every error, and the sandbox goes on."""
+    """A mistake on a control route is reported in the envelope of every error, and the sandbox goes on."""
     got, answer = call(sandbox, method, f"/_sandbox/{route}", body)
     assert (got, answer["status"]) == (status, False)
     assert words in answer["message"]

@@ -21,12 +21,13 @@ from tempmailg.sandbox import (
     Reorder,
     Reply,
     Reset,
+    Sandbox,
     Slow,
     Stall,
     Status,
     Truncate,
 )
-from tempmailg.sandbox._faults import Faults, fault_from_json, fault_to_json
+from tempmailg.sandbox._faults import fault_from_json, fault_to_json
 from tempmailg.transport import Request
 
 both_ways = pytest.mark.parametrize("way", WAYS)
@@ -87,15 +88,15 @@ async def test_a_refusing_fault_does_nothing_else(
 
 @both_ways
 @pytest.mark.parametrize(
-    ("retry_after", "told"),
+    ("retry_after", "sent"),
     [(3, "3"), ("Wed, 21 Oct 2026 07:28:00 GMT", "Wed, 21 Oct 2026 07:28:00 GMT"), (None, None)],
 )
-async def test_a_rate_limit_says_when_to_come_back(way: str, retry_after: float | str | None, told: str | None) -> None:
+async def test_a_rate_limit_says_when_to_come_back(way: str, retry_after: float | str | None, sent: str | None) -> None:
     """Retry-After is sent as given, or not at all."""
     async with opened(way) as door:
         door.sandbox.faults.next(None, RateLimited(retry_after))
         response = await door.send("GET", FREE)
-        assert (response.status, response.headers.get("Retry-After")) == (429, told)
+        assert (response.status, response.headers.get("Retry-After")) == (429, sent)
 
 
 @both_ways
@@ -104,11 +105,11 @@ async def test_headers_can_be_replaced_and_removed(way: str) -> None:
     async with opened(way) as door:
         door.sandbox.faults.next(None, Headers({"x-ratelimit-limit": "many", "X-RateLimit-Reset": None, "X-New": "1"}))
         response = await door.send("GET", FREE)
-        told = [
+        found = [
             response.headers.get(name)
             for name in ("X-RateLimit-Limit", "X-RateLimit-Reset", "X-New", "X-RateLimit-Used")
         ]
-        assert told == ["many", None, "1", "1"]
+        assert found == ["many", None, "1", "1"]
         assert json.loads(response.body)["status"] is True
 
 
@@ -182,7 +183,7 @@ async def test_a_reset_before_the_answer_may_have_done_the_work(way: str, fault:
 
 @both_ways
 @pytest.mark.parametrize("fault", [Truncate(), Truncate(0), Truncate(3), Reset(after=3)])
-async def test_an_answer_cut_in_its_body_is_told_as_cut(way: str, fault: Fault) -> None:
+async def test_an_answer_cut_in_its_body_is_reported_as_cut(way: str, fault: Fault) -> None:
     """Fewer bytes than announced are an unusable answer, whether the connection was closed or reset."""
     async with opened(way) as door:
         door.sandbox.faults.next(None, fault)
@@ -196,7 +197,7 @@ async def test_a_slow_download_comes_in_pieces(way: str) -> None:
     """A dripping file arrives piece by piece, whole in the end, at about the rate that was set."""
     async with opened(way) as door:
         message = door.sandbox.deliver(await door.mailbox(), attachments=[("a", b"x" * 2_000)])
-        door.sandbox.faults.next("attachment", Slow(10_000))
+        door.sandbox.faults.next("stream_attachment", Slow(10_000))
         request = Request(
             "GET", f"/messages/{message}/attachments/a", {"Authorization": f"Bearer {door.sandbox.api_key}"}
         )
@@ -215,7 +216,7 @@ async def test_random_faults_repeat_with_their_seed() -> None:
     """The same seed and the same calls meet the same faults; scripted ones come first; a rate of 0 ends it."""
 
     def course(seed: int) -> list[str]:
-        faults = Faults()
+        faults = Sandbox().faults
         faults.randomly(0.5, [Status(502), BadJson()], seed=seed, endpoints=["list_messages", "get_message"])
         faults.next("list_messages", Reset())
         met = [faults.take("list_messages") for _ in range(50)] + [faults.take("list_domains") for _ in range(50)]
@@ -232,7 +233,7 @@ async def test_random_faults_repeat_with_their_seed() -> None:
 
 def test_clear_forgets_all_faults() -> None:
     """After clear() nothing goes wrong any more."""
-    faults = Faults()
+    faults = Sandbox().faults
     faults.next(None, Status())
     faults.randomly(1, [Status()])
     faults.clear()
@@ -240,8 +241,8 @@ def test_clear_forgets_all_faults() -> None:
 
 
 def test_a_wrong_script_is_refused_at_once() -> None:
-    """A mistyped endpoint or an impossible number is told where it is written, not where it fails to happen."""
-    faults: Any = Faults()
+    """A mistyped endpoint or an impossible number is refused where it is written, not where it fails to happen."""
+    faults: Any = Sandbox().faults
     with pytest.raises(ConfigurationError, match="list_messages"):
         faults.next("list_mesages", Status())
     with pytest.raises(ConfigurationError, match="times"):
@@ -267,7 +268,7 @@ def test_a_wrong_script_is_refused_at_once() -> None:
     ],
 )
 def test_an_impossible_fault_is_refused_at_once(make: Any, arguments: tuple[Any, ...], words: str) -> None:
-    """A fault that could not happen is told where it is made, with the argument that is wrong."""
+    """A fault that could not happen is refused where it is made, with the argument that is wrong."""
     with pytest.raises(ConfigurationError, match=words):
         make(*arguments)
 
@@ -291,7 +292,7 @@ def test_an_impossible_fault_is_refused_at_once(make: Any, arguments: tuple[Any,
     ],
 )
 def test_faults_travel_as_json(fault: Fault) -> None:
-    """Each fault can be told over a control route and arrives as the same value."""
+    """Each fault can be sent to a control route and arrives as the same value."""
     assert fault_from_json(json.loads(json.dumps(fault_to_json(fault)))) == fault
 
 

@@ -12,9 +12,10 @@ from tempmailg.sandbox._mail import Blob, BytesBlob
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["JSON", "PLAIN", "Answer", "Delivery", "error_answer", "json_answer", "pieces"]
+__all__ = ["JSON", "PLAIN", "Answer", "Delivery", "Refusal", "error_answer", "json_answer", "pieces"]
 
 JSON: Final = "application/json"
+_DRIP: Final = 0.05  # seconds between two pieces of a slow answer
 
 
 @frozen
@@ -68,13 +69,28 @@ def error_answer(
     return json_answer(status, {"status": False, "message": message, **more}, *headers)
 
 
-def pieces(answer: Answer, *, seconds: float) -> Iterator[bytes]:
-    """Yield what is sent of a body, in pieces of so many seconds if it is sent slowly."""
+class Refusal(Exception):  # noqa: N818 - no failure of the sandbox, but the answer that the caller deserves
+    """The answer to a request that cannot be granted.
+
+    Args:
+        status: The HTTP status.
+        message: Why not.
+        headers: Headers to add.
+        field: The argument that is wrong, if it is one.
+    """
+
+    def __init__(self, status: int, message: str, *headers: tuple[str, str], field: str | None = None) -> None:
+        super().__init__(message)
+        self.answer = error_answer(status, message, *headers, errors={field: [message]} if field else None)
+
+
+def pieces(answer: Answer) -> Iterator[bytes]:
+    """Yield what is sent of a body; of one that is sent slowly, as much as goes out in `_DRIP` seconds."""
     delivery = answer.delivery
     left = answer.body.size if delivery.after is None else delivery.after
     for chunk in answer.body.chunks():
         sent = chunk[:left]
         left -= len(sent)
-        size = max(1, int(delivery.rate * seconds)) if delivery.rate else max(1, len(sent))
+        size = max(1, int(delivery.rate * _DRIP)) if delivery.rate else max(1, len(sent))
         for start in range(0, len(sent), size):
             yield sent[start : start + size]

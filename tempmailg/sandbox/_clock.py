@@ -2,7 +2,7 @@
 
 A clock *runs* (real time plus an offset) once its sandbox listens on sockets, since what happens out there takes
 real time. Before that it *leaps*: it stands still until everything on the event loop waits for it, then moves to the
-earliest sleeper at once, so that an hour of waiting takes milliseconds. *Frozen*, it moves only when told.
+earliest sleeper at once, so that an hour of waiting takes milliseconds. *Frozen*, it moves only when advanced.
 
 Whether everything waits is seen from the loop's turns: sixteen in a row in which nobody slept, woke or sent a request.
 That works on any event loop and depends on no real time; threads and sockets are not seen, so freeze the clock around
@@ -49,7 +49,7 @@ class _Sleeper:
 
 @define(eq=False)
 class _Watch:
-    """Looks at one event loop, turn by turn, until nothing but the clock can move it."""
+    """Watches one event loop, turn by turn, until nothing but the clock can move it."""
 
     loop: asyncio.AbstractEventLoop
     leap: Callable[[asyncio.AbstractEventLoop], bool]
@@ -69,7 +69,7 @@ class _Watch:
 
 
 class Clock:
-    """Time as the sandbox tells it: to mailboxes that expire, to quotas that start again, to clients that wait.
+    """The time of the sandbox: for mailboxes that expire, quotas that start again, and clients that wait.
 
     All methods may be called from any thread.
 
@@ -94,7 +94,7 @@ class Clock:
 
     @property
     def mode(self) -> Literal["running", "leaping", "frozen"]:
-        """Whether it follows real time, leaps to the next sleeper, or moves only when told."""
+        """Whether it follows real time, leaps to the next sleeper, or moves only when advanced."""
         if self._frozen:
             return "frozen"
         return "running" if self._runs else "leaping"

@@ -15,21 +15,22 @@ from attrs import asdict, field, frozen
 
 from tempmailg._errors import ConfigurationError
 from tempmailg.sandbox._answers import Answer, error_answer, json_answer
-from tempmailg.sandbox._faults import Endpoint, Fault, fault_from_json, fault_to_json
+from tempmailg.sandbox._faults import Fault, fault_from_json, fault_to_json
 from tempmailg.sandbox._mail import from_base64
 from tempmailg.sandbox._state import MailboxUnknownError, SandboxFullError
 
 if TYPE_CHECKING:
-    from tempmailg.sandbox._sandbox import Sandbox  # noqa: TC004 - it imports this module; attrs needs no value
+    from tempmailg._endpoints import EndpointName
+    from tempmailg.sandbox._operations import Operations  # noqa: TC004 - attrs needs no value
 
 __all__ = ["Control"]
 
 
 @frozen
-class _Order:
+class ControlRequest:
     """One request to the control routes."""
 
-    sandbox: Sandbox = field(repr=False)
+    sandbox: Operations = field(repr=False)
     content_type: str
     query: Mapping[str, str]
     body: bytes = field(repr=False)
@@ -54,7 +55,7 @@ class Control:
         needs_key: Whether the caller must show an account's key, since other machines can reach the sandbox.
     """
 
-    def __init__(self, sandbox: Sandbox, *, needs_key: bool) -> None:
+    def __init__(self, sandbox: Operations, *, needs_key: bool) -> None:
         self._sandbox = sandbox
         self._needs_key = needs_key
 
@@ -69,18 +70,18 @@ class Control:
         if method not in methods:
             allowed = ", ".join(methods)
             return error_answer(405, f"This control route answers {allowed}.", ("Allow", allowed))
-        order = _Order(self._sandbox, headers.get("Content-Type", ""), dict(parse_qsl(query)), body)
-        return _done(methods[method], order)
+        request = ControlRequest(self._sandbox, headers.get("Content-Type", ""), dict(parse_qsl(query)), body)
+        return _answered(methods[method], request)
 
     def _has_key(self, headers: Mapping[str, str]) -> bool:
         scheme, _, key = headers.get("Authorization", "").partition(" ")
         return scheme.lower() == "bearer" and self._sandbox.knows(key)
 
 
-def _done(action: Callable[[_Order], object], order: _Order) -> Answer:
+def _answered(action: Callable[[ControlRequest], object], request: ControlRequest) -> Answer:
     try:
-        done = action(order)
-        return done if isinstance(done, Answer) else json_answer(200, {"status": True, "data": done})
+        data = action(request)
+        return data if isinstance(data, Answer) else json_answer(200, {"status": True, "data": data})
     except MailboxUnknownError as error:
         return error_answer(404, f"{error}")
     except SandboxFullError as error:
@@ -91,31 +92,31 @@ def _done(action: Callable[[_Order], object], order: _Order) -> Answer:
         return error_answer(422, f"{error}")
 
 
-def _overview(order: _Order) -> object:
-    sandbox = order.sandbox
+def _overview(request: ControlRequest) -> object:
+    sandbox = request.sandbox
     return {
         "base_url": sandbox.base_url,
         "smtp_host": sandbox.smtp_host,
         "smtp_port": sandbox.smtp_port,
-        "clock": _clock(order),
+        "clock": _clock(request),
         "faults": len(sandbox.faults),
         "requests": len(sandbox.journal),
         "routes": [f"{method} /_sandbox/{route}" for method, route in _ROUTES],
     }
 
 
-def _contract(order: _Order) -> object:
-    return json_answer(200, contract(order.sandbox.base_url))  # as it is, for tools that load it from here
+def _contract(request: ControlRequest) -> object:
+    return json_answer(200, contract(request.sandbox.base_url))  # as it is, for tools that load it from here
 
 
-def _deliver(order: _Order) -> object:
-    if order.content_type.startswith("message/rfc822"):
-        return {"id": order.sandbox.deliver(order.query["mailbox"], order.body)}
-    fields = order.json
+def _deliver(request: ControlRequest) -> object:
+    if request.content_type.startswith("message/rfc822"):
+        return {"id": request.sandbox.deliver(request.query["mailbox"], request.body)}
+    fields = request.json
     if "received_at" in fields:
         fields["received_at"] = datetime.fromisoformat(fields["received_at"])
     fields["attachments"] = [_attachment(item) for item in fields.get("attachments", [])]
-    return {"id": order.sandbox.deliver(fields.pop("mailbox"), **fields)}
+    return {"id": request.sandbox.deliver(fields.pop("mailbox"), **fields)}
 
 
 def _attachment(item: Mapping[str, Any]) -> tuple[str, bytes, str]:
@@ -123,37 +124,37 @@ def _attachment(item: Mapping[str, Any]) -> tuple[str, bytes, str]:
     return str(item["name"]), data, str(item.get("content_type", "application/octet-stream"))
 
 
-def _clock(order: _Order) -> object:
-    clock = order.sandbox.clock
+def _clock(request: ControlRequest) -> object:
+    clock = request.sandbox.clock
     return {"time": clock.utcnow().isoformat(), "mode": clock.mode}
 
 
-def _set_clock(order: _Order) -> object:
-    clock, wish = order.sandbox.clock, order.json
-    clock.advance(wish.get("advance", 0))
-    if "freeze" in wish:
-        (clock.freeze if wish["freeze"] else clock.resume)()
-    return _clock(order)
+def _set_clock(request: ControlRequest) -> object:
+    clock, body = request.sandbox.clock, request.json
+    clock.advance(body.get("advance", 0))
+    if "freeze" in body:
+        (clock.freeze if body["freeze"] else clock.resume)()
+    return _clock(request)
 
 
-def _faults(order: _Order) -> object:
+def _faults(request: ControlRequest) -> object:
     return [
         {"endpoint": endpoint, "times": times, "fault": fault_to_json(fault)}
-        for endpoint, fault, times in order.sandbox.faults.pending()
+        for endpoint, fault, times in request.sandbox.faults.pending()
     ]
 
 
-def _script(order: _Order) -> object:
-    wish = order.json
-    order.sandbox.faults.next(wish.get("endpoint"), _fault(wish["fault"]), times=wish.get("times", 1))
-    return _faults(order)
+def _script(request: ControlRequest) -> object:
+    body = request.json
+    request.sandbox.faults.next(body.get("endpoint"), _fault(body["fault"]), times=body.get("times", 1))
+    return _faults(request)
 
 
-def _randomize(order: _Order) -> object:
-    wish = order.json
-    endpoints = cast("list[Endpoint] | None", wish.get("endpoints"))
-    faults = [_fault(fault) for fault in wish["faults"]]
-    order.sandbox.faults.randomly(wish["rate"], faults, seed=wish.get("seed", 0), endpoints=endpoints)
+def _randomize(request: ControlRequest) -> object:
+    body = request.json
+    endpoints = cast("list[EndpointName] | None", body.get("endpoints"))
+    faults = [_fault(fault) for fault in body["faults"]]
+    request.sandbox.faults.randomly(body["rate"], faults, seed=body.get("seed", 0), endpoints=endpoints)
     return None
 
 
@@ -163,36 +164,36 @@ def _fault(value: object) -> Fault:
     return fault_from_json(cast("dict[str, Any]", value))
 
 
-def _clear_faults(order: _Order) -> object:
-    order.sandbox.faults.clear()
+def _clear_faults(request: ControlRequest) -> object:
+    request.sandbox.faults.clear()
     return None
 
 
-def _journal(order: _Order) -> object:
-    return [asdict(entry) | {"at": entry.at.isoformat()} for entry in order.sandbox.journal]
+def _journal(request: ControlRequest) -> object:
+    return [asdict(entry) | {"at": entry.at.isoformat()} for entry in request.sandbox.journal]
 
 
-def _clear_journal(order: _Order) -> object:
-    order.sandbox.clear_journal()
+def _clear_journal(request: ControlRequest) -> object:
+    request.sandbox.clear_journal()
     return None
 
 
-def _set_account(order: _Order) -> object:
-    wish = order.json
-    return asdict(order.sandbox.set_account(wish.pop("api_key", None), **wish))
+def _set_account(request: ControlRequest) -> object:
+    body = request.json
+    return asdict(request.sandbox.set_account(body.pop("api_key", None), **body))
 
 
-def _reset(order: _Order) -> object:
-    order.sandbox.reset()
+def _reset(request: ControlRequest) -> object:
+    request.sandbox.reset()
     return None
 
 
-def _dump(order: _Order) -> object:
-    return order.sandbox.dump()
+def _dump(request: ControlRequest) -> object:
+    return request.sandbox.dump()
 
 
-def _load(order: _Order) -> object:
-    order.sandbox.load(order.json)
+def _load(request: ControlRequest) -> object:
+    request.sandbox.load(request.json)
     return None
 
 
@@ -204,7 +205,7 @@ def contract(base_url: str) -> dict[str, Any]:
     return {**json.loads(text), "servers": [{"url": base_url}]}
 
 
-_ROUTES: Final[dict[tuple[str, str], Callable[[_Order], object]]] = {
+_ROUTES: Final[dict[tuple[str, str], Callable[[ControlRequest], object]]] = {
     ("GET", ""): _overview,
     ("GET", "openapi.json"): _contract,
     ("POST", "messages"): _deliver,

@@ -1,6 +1,6 @@
 """What can go wrong, as values: scripted faults first, seeded random ones second.
 
-A fault is asked for the answer to one request and may have the service make it, change it, or never make it at
+A fault is called with one request and may have the service make its answer, change it, or never make it at
 all. How the bytes then travel (late, slowly, cut, not at all) is a `Delivery`, which the HTTP door performs on the
 socket and the in-process transport performs in virtual time.
 """
@@ -12,10 +12,11 @@ import random
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, ClassVar, Final, Literal, TypeAlias, get_args
+from typing import Any, ClassVar, Final
 
 from attrs import Attribute, asdict, define, evolve, field, frozen, validators
 
+from tempmailg._endpoints import EndpointName
 from tempmailg._errors import ConfigurationError
 from tempmailg.sandbox._answers import JSON, Answer, Delivery, error_answer
 from tempmailg.sandbox._mail import BytesBlob
@@ -25,7 +26,6 @@ __all__ = [
     "Delay",
     "Duplicate",
     "Edit",
-    "Endpoint",
     "Fault",
     "Faults",
     "Headers",
@@ -41,18 +41,6 @@ __all__ = [
     "fault_from_json",
     "fault_to_json",
 ]
-
-Endpoint: TypeAlias = Literal[
-    "list_domains",
-    "create_mailbox",
-    "update_mailbox",
-    "delete_mailbox",
-    "list_messages",
-    "get_message",
-    "delete_message",
-    "attachment",
-]
-"""The eight endpoints, by the names of the client's methods; the download is called ``attachment``."""
 
 HTML: Final = "text/html; charset=utf-8"
 
@@ -81,14 +69,14 @@ class Fault:
         """Return the answer that the caller gets.
 
         Args:
-            make: Has the service do what was asked and returns its honest answer.
+            make: Has the service do what was requested and returns its honest answer.
         """
         return make()
 
 
 @frozen
 class Status(Fault):
-    """An error status instead of an answer; what was asked is not done.
+    """An error status instead of an answer; the request is not carried out.
 
     Args:
         status: The HTTP status, such as 502.
@@ -98,7 +86,7 @@ class Status(Fault):
 
     kind: ClassVar[str] = "status"
     status: int = field(default=500, validator=_STATUS)
-    message: str = field(default="The sandbox was told to fail.", validator=_TEXT)
+    message: str = field(default="A scripted fault of the sandbox.", validator=_TEXT)
     headers: Mapping[str, str] = field(factory=dict[str, str], validator=_HEADERS)
 
     def apply(self, make: Callable[[], Answer]) -> Answer:  # noqa: ARG002 - nothing is done
@@ -108,7 +96,7 @@ class Status(Fault):
 
 @frozen
 class RateLimited(Fault):
-    """429, with Retry-After if given; what was asked is not done.
+    """429, with Retry-After if given; the request is not carried out.
 
     Args:
         retry_after: The header's value: seconds, an HTTP date, or garbage; None leaves it out.
@@ -125,7 +113,7 @@ class RateLimited(Fault):
 
 @frozen
 class HtmlPage(Fault):
-    """A page of HTML, as a proxy in front of the service answers; what was asked is not done.
+    """A page of HTML, as a proxy in front of the service answers; the request is not carried out.
 
     Args:
         status: The HTTP status.
@@ -162,7 +150,7 @@ class Reply(Fault):
         status: The HTTP status.
         body: The body; text is sent as UTF-8.
         headers: The headers.
-        done: Whether what was asked is done all the same.
+        done: Whether what was requested is done all the same.
     """
 
     kind: ClassVar[str] = "reply"
@@ -219,7 +207,7 @@ class Edit(Fault):
 
 @frozen
 class Duplicate(Fault):
-    """The list of messages with every message told twice."""
+    """The list of messages with every message in it twice."""
 
     kind: ClassVar[str] = "duplicate"
 
@@ -295,7 +283,7 @@ class Reset(Fault):
 
     Args:
         after: Bytes of the body before it; -1 for before the first header.
-        done: Whether what was asked is done before.
+        done: Whether what was requested is done before.
     """
 
     kind: ClassVar[str] = "reset"
@@ -313,7 +301,7 @@ class Stall(Fault):
 
     Args:
         after: Bytes of the body before it; -1 for before the first header.
-        done: Whether what was asked is done before.
+        done: Whether what was requested is done before.
     """
 
     kind: ClassVar[str] = "stall"
@@ -392,15 +380,20 @@ def _plain(value: object) -> object:
 class _Scripted:
     """One line of the script."""
 
-    endpoint: Endpoint | None
+    endpoint: EndpointName | None
     fault: Fault
     times: int
 
 
 class Faults:
-    """The faults that are still to happen; all methods may be called from any thread."""
+    """The faults that are still to happen; all methods may be called from any thread.
 
-    def __init__(self) -> None:
+    Args:
+        endpoints: The names of the endpoints that can meet one.
+    """
+
+    def __init__(self, endpoints: Iterable[EndpointName]) -> None:
+        self._endpoints: tuple[str, ...] = tuple(endpoints)
         self._lock = threading.Lock()
         self._script: deque[_Scripted] = deque()
         self._random: tuple[random.Random, float, tuple[Fault, ...], frozenset[str] | None] | None = None
@@ -409,7 +402,7 @@ class Faults:
         """Return how many scripted faults are still to happen."""
         return sum(line.times for line in self._script)
 
-    def next(self, endpoint: Endpoint | None, *faults: Fault, times: int = 1) -> None:
+    def next(self, endpoint: EndpointName | None, *faults: Fault, times: int = 1) -> None:
         """Have the next calls of an endpoint meet these faults, one after the other, behind those already scripted.
 
         Args:
@@ -417,14 +410,14 @@ class Faults:
             faults: What happens to them, in this order.
             times: How many calls each fault meets.
         """
-        _check_endpoint(endpoint)
+        self._check_endpoint(endpoint)
         if times < 1:
             raise ConfigurationError(f"times must be at least 1, not {times!r}")
         with self._lock:
             self._script.extend(_Scripted(endpoint, fault, times) for fault in faults)
 
     def randomly(
-        self, rate: float, faults: Sequence[Fault], *, seed: int = 0, endpoints: Iterable[Endpoint] | None = None
+        self, rate: float, faults: Sequence[Fault], *, seed: int = 0, endpoints: Iterable[EndpointName] | None = None
     ) -> None:
         """Have calls meet one of these faults by chance, where nothing is scripted; the seed decides which.
 
@@ -436,7 +429,7 @@ class Faults:
         """
         chosen = None if endpoints is None else frozenset(endpoints)
         for endpoint in chosen or ():
-            _check_endpoint(endpoint)
+            self._check_endpoint(endpoint)
         if not 0 <= rate <= 1:
             raise ConfigurationError(f"rate must be between 0 and 1, not {rate!r}")
         with self._lock:
@@ -448,7 +441,7 @@ class Faults:
             self._script.clear()
             self._random = None
 
-    def pending(self) -> list[tuple[Endpoint | None, Fault, int]]:
+    def pending(self) -> list[tuple[EndpointName | None, Fault, int]]:
         """Return the scripted faults that are still to happen: endpoint, fault, how many times."""
         with self._lock:
             return [(line.endpoint, line.fault, line.times) for line in self._script]
@@ -477,8 +470,7 @@ class Faults:
             return None
         return chance.choice(faults) if chance.random() < rate else None
 
-
-def _check_endpoint(endpoint: str | None) -> None:
-    names = get_args(Endpoint)
-    if endpoint is not None and endpoint not in names:
-        raise ConfigurationError(f"endpoint must be one of {', '.join(names)}, or None, not {endpoint!r}")
+    def _check_endpoint(self, endpoint: str | None) -> None:
+        if endpoint is not None and endpoint not in self._endpoints:
+            names = ", ".join(self._endpoints)
+            raise ConfigurationError(f"endpoint must be one of {names}, or None, not {endpoint!r}")

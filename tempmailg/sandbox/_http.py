@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 from aiohttp import web
 from multidict import CIMultiDict
 
+from tempmailg._settings import is_loopback
 from tempmailg.sandbox._answers import PLAIN, Answer, error_answer, pieces
 from tempmailg.sandbox._mail import CHUNK
-from tempmailg.sandbox._net import Refusing, is_loopback, listen
+from tempmailg.sandbox._net import Refusing, listen
 
 if TYPE_CHECKING:
     from tempmailg.sandbox._control import Control
@@ -29,7 +30,6 @@ _CROWDED: Final = (
     b'{"status":false,"message":"The sandbox has too many connections already."}'
 )
 _MAX_LINE: Final = 64 * 1024  # bytes of the request line, and of one header
-_DRIP: Final = 0.05  # seconds between two pieces of a slow answer
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER with no time to linger
 
 
@@ -131,7 +131,7 @@ class HttpDoor:
 
     async def _write(self, response: web.StreamResponse, answer: Answer) -> None:
         rate = answer.delivery.rate
-        for piece in pieces(answer, seconds=_DRIP):
+        for piece in pieces(answer):
             if rate:
                 await asyncio.sleep(len(piece) / rate)
             async with asyncio.timeout(self._limits.idle_seconds):  # of a reader who does not read

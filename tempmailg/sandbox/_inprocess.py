@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from tempmailg.sandbox._service import Service
 
 __all__ = ["InProcessTransport"]
-
-_DRIP: Final = 0.05  # seconds between two pieces of a slow answer
 
 
 class InProcessTransport:
@@ -89,7 +87,7 @@ class _Stream:
         self.headers = CIMultiDictProxy(headers)
         self._clock = clock
         self._delivery = answer.delivery
-        self._pieces = pieces(answer, seconds=_DRIP)
+        self._pieces = pieces(answer)
         self._closed = False
 
     async def read(self, timeout: float) -> bytes:

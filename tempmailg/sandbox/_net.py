@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Refusing", "is_loopback", "listen", "url_host"]
+__all__ = ["Refusing", "listen", "url_host"]
 
 
 class Refusing(asyncio.BaseProtocol):
@@ -23,16 +22,6 @@ class Refusing(asyncio.BaseProtocol):
         assert isinstance(transport, asyncio.WriteTransport)  # noqa: S101 - what servers hand out
         transport.write(self._words)
         transport.close()
-
-
-def is_loopback(host: str) -> bool:
-    """Say whether only this machine can reach an address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def url_host(host: str) -> str:

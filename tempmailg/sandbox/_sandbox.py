@@ -8,28 +8,25 @@ import signal
 import threading
 from concurrent.futures import Future
 from contextlib import suppress
-from email.message import EmailMessage
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from tempmailg._errors import ConfigurationError
+from tempmailg._settings import is_loopback
 from tempmailg.sandbox._clock import Clock
 from tempmailg.sandbox._control import Control
 from tempmailg.sandbox._inprocess import InProcessTransport
-from tempmailg.sandbox._mail import BytesBlob, File, Mail, address_of, distinct
-from tempmailg.sandbox._net import is_loopback, url_host
+from tempmailg.sandbox._net import url_host
+from tempmailg.sandbox._operations import Operations
 from tempmailg.sandbox._service import Service
 from tempmailg.sandbox._state import Account, Limits, SandboxDomain, State
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
     from types import TracebackType
 
-    from tempmailg._models import Mailbox
-    from tempmailg.sandbox._faults import Faults
     from tempmailg.sandbox._http import HttpDoor
-    from tempmailg.sandbox._service import JournalEntry
     from tempmailg.sandbox._smtp import SmtpDoor
     from tempmailg.sandbox._state import Order, Plan
 
@@ -37,7 +34,6 @@ __all__ = ["Sandbox", "run", "serve"]
 
 _KEY: Final = "sandbox-key"
 _UNSTARTED_URL: Final = "http://sandbox.invalid/api"  # RFC 6761: a name that never exists
-_SENDER: Final = "Example Sender <hello@example.org>"
 _DOMAINS: Final = (
     SandboxDomain("example.com"),
     SandboxDomain("example.org"),
@@ -45,7 +41,7 @@ _DOMAINS: Final = (
 )
 
 
-class Sandbox:
+class Sandbox(Operations):
     """The Temp Mail user API on your own machine, fed by real SMTP or from Python.
 
     Opened with ``async with`` it runs in the current event loop, with ``with`` in a thread of its own. Not opened, it
@@ -95,11 +91,7 @@ class Sandbox:
             _check_remote(host, api_key, allow_remote=allow_remote)
         if not any(domain.plan == "free" for domain in domains):
             raise ConfigurationError("domains must hold a free one, for every account makes mailboxes there")
-        self._host = "127.0.0.1" if host == "localhost" else host
-        self._ports_asked = port, smtp_port
-        self._key = api_key
-        self._seed = seed
-        self._state = State(
+        state = State(
             Clock(start),
             accounts={api_key: Account(plan, quota), **(accounts or {})},
             domains=domains,
@@ -108,60 +100,15 @@ class Sandbox:
             seed=seed,
             limits=limits or Limits(),
         )
-        self._service = Service(self._state, base_url=_UNSTARTED_URL, etags=etags)
+        service = Service(state, base_url=_UNSTARTED_URL, etags=etags)
+        super().__init__(service, api_key=api_key, host="127.0.0.1" if host == "localhost" else host)
+        self._ports_wanted = port, smtp_port
+        self._seed = seed
         self._doors: list[HttpDoor | SmtpDoor] = []
-        self._smtp_port: int | None = None
         self._thread: _Thread | None = None
 
     def __repr__(self) -> str:
         return "<Sandbox, not started>" if self._smtp_port is None else f"<Sandbox at {self.base_url}>"
-
-    # --------------------------------------------------------------------------------------------- where it is
-
-    @property
-    def base_url(self) -> str:
-        """The API's base URL, such as ``http://127.0.0.1:8025/api``."""
-        return self._service.base_url
-
-    @property
-    def api_key(self) -> str:
-        """The key of the first account."""
-        return self._key
-
-    @property
-    def smtp_host(self) -> str:
-        """The SMTP server's address."""
-        return self._host
-
-    @property
-    def smtp_port(self) -> int:
-        """The SMTP server's port, once the sandbox is started."""
-        if self._smtp_port is None:
-            raise ConfigurationError("the sandbox is not started: use `with Sandbox() as sandbox:`")
-        return self._smtp_port
-
-    # -------------------------------------------------------------------------------- what a tester does to it
-
-    @property
-    def clock(self) -> Clock:
-        """The sandbox's time."""
-        return self._state.clock
-
-    @property
-    def faults(self) -> Faults:
-        """What is still to go wrong."""
-        return self._service.faults
-
-    @property
-    def journal(self) -> list[JournalEntry]:
-        """The requests that were answered, the oldest first."""
-        with self._state.lock:
-            return list(self._service.journal)
-
-    def clear_journal(self) -> None:
-        """Forget the requests that were answered."""
-        with self._state.lock:
-            self._service.journal.clear()
 
     def transport(self) -> InProcessTransport:
         """Return a transport for `AsyncClient(transport=…)`: no sockets, and the sandbox's clock.
@@ -170,123 +117,6 @@ class Sandbox:
         for the clock, it leaps to the moment that the first of them waits for.
         """
         return InProcessTransport(self._service, api_key=self._key, base_url=self.base_url, seed=self._seed or 0)
-
-    def deliver(
-        self,
-        mailbox: Mailbox | str,
-        message: EmailMessage | bytes | None = None,
-        *,
-        subject: str = "",
-        sender: str = _SENDER,
-        text: str = "",
-        html: str | None = None,
-        attachments: Iterable[tuple[str, bytes] | tuple[str, bytes, str]] = (),
-        received_at: datetime | None = None,
-    ) -> str:
-        """Put a message into a mailbox, without SMTP.
-
-        Args:
-            mailbox: The mailbox, or its address.
-            message: An e-mail, as a value or as bytes; without it, the fields below make the message.
-            subject: The subject.
-            sender: The sender's name and address.
-            text: The content, unless there is HTML.
-            html: The content as HTML.
-            attachments: Files: name, bytes and, if wanted, the media type. Names are told exactly as given.
-            received_at: When it was received, aware; now by default.
-
-        Returns:
-            The message's id.
-
-        Raises:
-            MailboxUnknownError: There is no such mailbox, or it has expired.
-            SandboxFullError: A cap is reached.
-        """
-        email = mailbox if isinstance(mailbox, str) else mailbox.email
-        received = received_at.timestamp() if received_at else None
-        if isinstance(message, EmailMessage):
-            message = message.as_bytes(policy=message.policy.clone(linesep="\r\n"))
-        if message is not None:
-            return self._state.deliver([email], bytes(message), received=received)[0]
-        name, address = address_of(sender)
-        files = distinct(map(_file, attachments))
-        mail = Mail(subject, name, address, html is not None, text if html is None else html, files)
-        return self._state.deliver([email], mail, received=received)[0]
-
-    def account(self, api_key: str | None = None) -> Account:
-        """Return the account behind a key as it stands.
-
-        Args:
-            api_key: The key; the first account's by default.
-
-        Raises:
-            ConfigurationError: There is no such key.
-        """
-        with self._state.lock:
-            account = self._state.account(api_key or self._key)
-        if account is None:
-            raise ConfigurationError("the sandbox has no account with this key: make it with set_account()")
-        return account
-
-    def set_account(
-        self,
-        api_key: str | None = None,
-        *,
-        plan: Plan | None = None,
-        limit: int | None = None,
-        used: int | None = None,
-        remaining: int | None = None,
-    ) -> Account:
-        """Change the account behind a key, or make one.
-
-        Args:
-            api_key: The key; the first account's by default.
-            plan: Its plan.
-            limit: Requests it may make until the reset.
-            used: Requests it has made.
-            remaining: Requests that are left, instead of `used`.
-
-        Returns:
-            The account.
-        """
-        if plan not in (None, "free", "premium"):
-            raise ConfigurationError(f"plan must be 'free' or 'premium', not {plan!r}")
-        for name, count in (("limit", limit), ("used", used), ("remaining", remaining)):
-            if count is not None and not (isinstance(count, int) and count >= 0):  # pyright: ignore[reportUnnecessaryIsInstance] - the control route passes JSON on
-                raise ConfigurationError(f"{name} must be a number of requests, not {count!r}")
-        with self._state.lock:
-            account = self._state.accounts.setdefault(api_key or self._key, Account())
-            account.plan = account.plan if plan is None else plan
-            account.limit = account.limit if limit is None else limit
-            account.used = account.used if used is None else used
-            account.used = account.used if remaining is None else max(0, account.limit - remaining)
-        return account
-
-    def knows(self, api_key: str) -> bool:
-        """Say whether a key is one of the sandbox's."""
-        return api_key in self._state.accounts
-
-    def reset(self) -> None:
-        """Forget mailboxes, messages, faults and journal; accounts are as at the beginning, and the clock goes on."""
-        with self._state.lock:
-            self._state.reset()
-            self._service.journal.clear()
-        self.faults.clear()
-
-    def dump(self) -> dict[str, Any]:
-        """Describe accounts, mailboxes and messages in JSON's types; no key is among it."""
-        return self._state.dump()
-
-    def load(self, dump: Mapping[str, Any]) -> None:
-        """Go on from the moment of a dump, its time included.
-
-        Args:
-            dump: What `dump` returned, in a sandbox with the same keys.
-
-        Raises:
-            ConfigurationError: It is no dump, or one of a sandbox with other keys.
-        """
-        self._state.load(dump)
 
     # ---------------------------------------------------------------------------------------------------- life
 
@@ -324,7 +154,7 @@ class Sandbox:
         http, smtp = http_door(self._service, control, host=self._host), smtp_door(self._state, host=self._host)
         self._doors = [http, smtp]
         try:
-            port, self._smtp_port = await http.open(self._ports_asked[0]), await smtp.open(self._ports_asked[1])
+            port, self._smtp_port = await http.open(self._ports_wanted[0]), await smtp.open(self._ports_wanted[1])
         except BaseException:
             await self._close()
             raise
@@ -364,7 +194,7 @@ class _Thread:
         stop = asyncio.Event()
         try:
             await self._open()
-        except BaseException as error:  # noqa: BLE001 - told to the thread that waits for it
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for it
             self._ready.set_exception(error)
             return
         self._ready.set_result((asyncio.get_running_loop(), stop))
@@ -425,8 +255,3 @@ def _door_types() -> tuple[type[HttpDoor], type[SmtpDoor]]:
     from tempmailg.sandbox._smtp import SmtpDoor
 
     return HttpDoor, SmtpDoor
-
-
-def _file(attachment: tuple[str, bytes] | tuple[str, bytes, str]) -> File:
-    content_type = attachment[2] if len(attachment) == 3 else "application/octet-stream"
-    return File(attachment[0], content_type, BytesBlob(bytes(attachment[1])))

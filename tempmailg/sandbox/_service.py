@@ -6,20 +6,21 @@ The HTTP door and the in-process transport both call `Service.handle`, so that t
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Final
-from urllib.parse import parse_qsl, unquote_to_bytes
+from typing import TYPE_CHECKING
 
 from attrs import evolve, field, frozen
 
-from tempmailg.sandbox._answers import Answer, error_answer
+from tempmailg.sandbox._answers import Answer, Refusal, error_answer
 from tempmailg.sandbox._faults import Faults
-from tempmailg.sandbox._handlers import ENDPOINTS, Ask, EndpointRoute, Refusal
+from tempmailg.sandbox._handlers import ENDPOINTS, ApiRequest, EndpointRoute
+from tempmailg.sandbox._routes import Match, Routes
 from tempmailg.sandbox._state import QUOTA_ZONE, SandboxFullError
 
 if TYPE_CHECKING:
+    from tempmailg.sandbox._faults import Fault
     from tempmailg.sandbox._state import Account, State
 
 __all__ = ["JournalEntry", "Service"]
@@ -50,15 +51,6 @@ class JournalEntry:
     headers: Mapping[str, str] = field(factory=dict[str, str], repr=False)
 
 
-@frozen
-class _Route:
-    """Where a request goes: to an endpoint with its arguments, or straight to a refusal."""
-
-    endpoint: EndpointRoute | None
-    arguments: Mapping[str, str]
-    refusal: Answer | None = None
-
-
 class Service:
     """Answers requests from a state.
 
@@ -66,14 +58,18 @@ class Service:
         state: What the sandbox knows.
         base_url: What the URLs of attachments begin with.
         etags: Whether answers carry ETags and honour If-None-Match and Range; the API promises neither.
+        endpoints: The endpoints that it plays; faults can be scripted for these and no others.
     """
 
-    def __init__(self, state: State, *, base_url: str, etags: bool) -> None:
+    def __init__(
+        self, state: State, *, base_url: str, etags: bool, endpoints: Sequence[EndpointRoute] = ENDPOINTS
+    ) -> None:
         self.state = state
         self.base_url = base_url
         self.etags = etags
-        self.faults: Faults = Faults()
+        self.faults: Faults = Faults(route.name for route in endpoints)
         self.journal: deque[JournalEntry] = deque(maxlen=state.limits.journal)
+        self._routes = Routes(endpoints, what="route")
 
     def handle(self, method: str, target: str, headers: Mapping[str, str]) -> Answer:
         """Answer one request.
@@ -81,31 +77,27 @@ class Service:
         Args:
             method: The HTTP method.
             target: Path and query below the base URL, as they stand on the wire.
-            headers: The request's headers, looked up in any case.
+            headers: The request's headers, found in any case.
 
         Returns:
             The answer, with whatever fault was scripted for it.
         """
         with self.state.lock:
-            route = _route(method, target)
-            name = route.endpoint.name if route.endpoint else ""
-            fault = self.faults.take(name) if name else None
-            answer = fault.apply(lambda: self._answer(route, headers)) if fault else self._answer(route, headers)
-            now = self.state.clock.utcnow()
-            told = {name.lower(): value for name, value in headers.items() if name.lower() != "authorization"}
-            kind = fault.kind if fault else ""
-            self.journal.append(JournalEntry(now, method, target, name, route.arguments, answer.status, kind, told))
-            return evolve(answer, headers=(*answer.headers, ("Date", format_datetime(now, usegmt=True))))
+            try:
+                match = self._routes.find(method, target)
+            except Refusal as refusal:
+                return self._record(method, target, headers, refusal.answer)
+            fault = self.faults.take(match.route.name)
+            answer = fault.apply(lambda: self._answer(match, headers)) if fault else self._answer(match, headers)
+            return self._record(method, target, headers, answer, match, fault)
 
-    def _answer(self, route: _Route, headers: Mapping[str, str]) -> Answer:
-        if route.endpoint is None:
-            return route.refusal or _NO_ROUTE
+    def _answer(self, match: Match[EndpointRoute], headers: Mapping[str, str]) -> Answer:
         key = _bearer(headers)
         account = self.state.account(key)
         if account is None:
             return error_answer(401, "The API key is missing or unknown.", ("WWW-Authenticate", "Bearer"))
-        ask = Ask(self.state, key, account, route.arguments, headers, self.base_url, self.etags)
-        answer = _granted(route.endpoint, ask) if account.remaining else error_answer(429, "The quota is used up.")
+        request = ApiRequest(self.state, key, account, match.arguments, headers, self.base_url, self.etags)
+        answer = _granted(match.route, request) if account.remaining else error_answer(429, "The quota is used up.")
         if 200 <= answer.status < 300:
             account.used += 1
         return evolve(answer, headers=(*answer.headers, *self._quota(account)))
@@ -119,10 +111,34 @@ class Service:
             ("X-RateLimit-Reset", resets_at.isoformat(timespec="seconds")),
         )
 
+    def _record(
+        self,
+        method: str,
+        target: str,
+        headers: Mapping[str, str],
+        answer: Answer,
+        match: Match[EndpointRoute] | None = None,
+        fault: Fault | None = None,
+    ) -> Answer:
+        """Enter a request into the journal, and date its answer."""
+        now = self.state.clock.utcnow()
+        entry = JournalEntry(
+            at=now,
+            method=method,
+            target=target,
+            endpoint=match.route.name if match else "",
+            arguments=match.arguments if match else {},
+            status=answer.status,
+            fault=fault.kind if fault else "",
+            headers={name.lower(): value for name, value in headers.items() if name.lower() != "authorization"},
+        )
+        self.journal.append(entry)
+        return evolve(answer, headers=(*answer.headers, ("Date", format_datetime(now, usegmt=True))))
 
-def _granted(endpoint: EndpointRoute, ask: Ask) -> Answer:
+
+def _granted(endpoint: EndpointRoute, request: ApiRequest) -> Answer:
     try:
-        return endpoint.handler(ask)
+        return endpoint.handler(request)
     except Refusal as refusal:
         return refusal.answer
     except SandboxFullError as error:
@@ -132,49 +148,3 @@ def _granted(endpoint: EndpointRoute, ask: Ask) -> Answer:
 def _bearer(headers: Mapping[str, str]) -> str:
     scheme, _, key = headers.get("Authorization", "").partition(" ")
     return key.strip() if scheme.lower() == "bearer" else ""
-
-
-def _route(method: str, target: str) -> _Route:
-    path, _, query = target.partition("?")
-    try:
-        segments = tuple(unquote_to_bytes(segment).decode() for segment in path.split("/")[1:])
-    except UnicodeDecodeError:
-        return _Route(None, {}, error_answer(400, "The path is not UTF-8."))
-    methods = _methods(segments)
-    if methods is None:
-        return _Route(None, {}, _NO_ROUTE)
-    endpoint = methods.get(method)
-    if endpoint is None:
-        allowed = ", ".join(sorted(methods))
-        return _Route(None, {}, error_answer(405, f"This route answers {allowed}.", ("Allow", allowed)))
-    return _Route(endpoint, _arguments(endpoint, segments, query))
-
-
-def _arguments(endpoint: EndpointRoute, segments: tuple[str, ...], query: str) -> dict[str, str]:
-    template = endpoint.path.split("/")[1:]
-    arguments = {name[1:-1]: value for name, value in zip(template, segments, strict=True) if name.startswith("{")}
-    if endpoint.query:
-        asked = dict(parse_qsl(query, keep_blank_values=True))
-        arguments.update((name, asked[name]) for name in endpoint.query if name in asked)
-    return arguments
-
-
-def _template(path: str) -> tuple[str | None, ...]:
-    """Return a path's segments, None for a parameter."""
-    return tuple(None if segment.startswith("{") else segment for segment in path.split("/")[1:])
-
-
-def _methods(segments: tuple[str, ...]) -> Mapping[str, EndpointRoute] | None:
-    """Return what a path answers to."""
-    for template, methods in _ROUTES.items():
-        if len(template) == len(segments) and all(
-            fixed in (None, segment) for fixed, segment in zip(template, segments, strict=True)
-        ):
-            return methods
-    return None
-
-
-_NO_ROUTE: Final = error_answer(404, "There is no such route.")
-_ROUTES: Final[dict[tuple[str | None, ...], dict[str, EndpointRoute]]] = {}
-for _endpoint in ENDPOINTS:
-    _ROUTES.setdefault(_template(_endpoint.path), {})[_endpoint.method] = _endpoint

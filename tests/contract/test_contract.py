@@ -76,7 +76,7 @@ def test_empty_mailbox(service: Service, parity: Parity, mailbox: dict[str, Any]
 
 
 def test_message(service: Service, parity: Parity, mailbox: dict[str, Any]) -> None:
-    """Endpoints 5 to 8 tell a real mail, its attachment and its end."""
+    """Endpoints 5 to 8 deliver a real mail, its attachment and its end."""
     content = service.deliver(mailbox["email"])
     (listed,) = service.messages(mailbox["email"]).json["messages"]
     problem = misfit("Message", listed)

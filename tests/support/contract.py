@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta, timezone
 from typing import Any, Final, cast
@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 
 from tempmailg.sandbox import _control, _service
 from tempmailg.sandbox._answers import Answer
+from tempmailg.sandbox._handlers import EndpointRoute
+from tempmailg.sandbox._routes import Match
 
-__all__ = ["CONTRACT", "OPERATIONS", "examples", "response_schema", "violations", "watched"]
+__all__ = ["CONTRACT", "OPERATIONS", "contradictions", "examples", "response_schema", "violations", "watched"]
 
 CONTRACT: Final[dict[str, Any]] = _control.contract("http://sandbox.invalid/api")
 OPERATIONS: Final[dict[str, dict[str, Any]]] = {
@@ -39,6 +41,21 @@ def resolved(part: Mapping[str, Any]) -> dict[str, Any]:
     return cast("dict[str, Any]", target)
 
 
+def contradictions(endpoints: Iterable[EndpointRoute], operations: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return where the sandbox's table of endpoints and the operations of a contract do not say the same."""
+    played = {route.name: (route.method, route.path, route.query) for route in endpoints}
+    described = {name: (item["method"], item["path"], _query_of(item)) for name, item in operations.items()}
+    missing = [
+        f"{name} stands in one of sandbox and contract only" for name in sorted(played.keys() ^ described.keys())
+    ]
+    both = [name for name in played if name in described]
+    return missing + [f"{name} differs: {played[name]}" for name in both if played[name] != described[name]]
+
+
+def _query_of(operation: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(parameter["name"] for parameter in operation["parameters"] if parameter["in"] == "query")
+
+
 def response_schema(operation: str, status: int) -> dict[str, Any] | None:
     """Return the schema of an answer's JSON, or None if it has none."""
     response = resolved(OPERATIONS[operation]["responses"][str(status)])
@@ -55,11 +72,11 @@ def violations(operation: str, answer: Answer) -> list[str]:
 
 
 def _wrong_headers(operation: str, answer: Answer) -> Iterator[str]:
-    told = dict(answer.headers)
+    found = dict(answer.headers)
     for name, validator in _header_validators(operation, answer.status).items():
-        if name in told and not validator.is_valid(told[name]):
-            yield f"the header {name} is {told[name]!r}"
-        if name.startswith("X-RateLimit") and name not in told:
+        if name in found and not validator.is_valid(found[name]):
+            yield f"the header {name} is {found[name]!r}"
+        if name.startswith("X-RateLimit") and name not in found:
             yield f"the header {name} is missing"
 
 
@@ -99,13 +116,12 @@ def _strict(part: Any) -> Any:
 
 @contextmanager
 def watched(found: list[str]) -> Generator[None]:
-    """Compare every honest answer with the contract while the block runs, and note what is wrong."""
+    """Compare every honest answer with the contract while the block runs, and collect what is wrong."""
     honest: Callable[..., Answer] = _service.Service._answer
 
-    def judged(self: _service.Service, route: Any, headers: Mapping[str, str]) -> Answer:
-        answer = honest(self, route, headers)
-        if route.endpoint is not None:
-            found.extend(violations(route.endpoint.name, answer))
+    def judged(self: _service.Service, match: Match[EndpointRoute], headers: Mapping[str, str]) -> Answer:
+        answer = honest(self, match, headers)
+        found.extend(violations(match.route.name, answer))
         return answer
 
     _service.Service._answer = judged  # type: ignore[method-assign]  # the point of the exercise

@@ -1,7 +1,7 @@
 """The service spoken to in plain HTTP, and the report of how it agrees with the API's reference.
 
 Requests go out through the standard library, not through the client: a mistake shared by client and sandbox would else
-look like agreement.
+be taken for agreement.
 """
 
 from __future__ import annotations
@@ -96,12 +96,12 @@ class Parity:
     found: list[tuple[str, str, str]] = field(factory=list[tuple[str, str, str]])
 
     def documented(self, statement: str, holds: bool, seen: object = "") -> None:  # noqa: FBT001 - reads as a sentence
-        """Note whether a documented statement holds; the test fails if it does not."""
+        """Record whether a documented statement holds; the test fails if it does not."""
         self.found.append(("documented", statement, "as documented" if holds else f"DIFFERS: {seen!r:.200}"))
         assert holds, f"documented: {statement}; seen: {seen!r:.500}"
 
     def assumed(self, statement: str, holds: bool, seen: object = "") -> None:  # noqa: FBT001 - reads as a sentence
-        """Note whether an assumption holds; against the real service a difference is news, not a failure."""
+        """Record whether an assumption holds; against the real service a difference is news, not a failure."""
         self.found.append(("assumed", statement, "as assumed" if holds else f"DIFFERS: {seen!r:.200}"))
         assert holds or self.target == "live", f"assumed: {statement}; seen: {seen!r:.500}"
 

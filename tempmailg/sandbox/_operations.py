@@ -1,0 +1,209 @@
+"""What a tester does to a sandbox: deliver mail, move time, script faults, set accounts, read the journal.
+
+`Sandbox` inherits it; the control routes do the same over HTTP. It knows nothing of doors, so that those may know it.
+"""
+
+from __future__ import annotations
+
+from email.message import EmailMessage
+from typing import TYPE_CHECKING, Any, Final
+
+from tempmailg._errors import ConfigurationError
+from tempmailg.sandbox._mail import BytesBlob, File, Mail, address_of, distinct
+from tempmailg.sandbox._state import Account
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from tempmailg._models import Mailbox
+    from tempmailg.sandbox._clock import Clock
+    from tempmailg.sandbox._faults import Faults
+    from tempmailg.sandbox._service import JournalEntry, Service
+    from tempmailg.sandbox._state import Plan
+
+__all__ = ["Operations"]
+
+_SENDER: Final = "Example Sender <hello@example.org>"
+
+
+class Operations:
+    """What can be done to a sandbox while it runs.
+
+    Args:
+        service: The service that it plays.
+        api_key: The key of the first account.
+        host: The address of its doors.
+    """
+
+    def __init__(self, service: Service, *, api_key: str, host: str) -> None:
+        self._service = service
+        self._state = service.state
+        self._key = api_key
+        self._host = host
+        self._smtp_port: int | None = None
+
+    @property
+    def base_url(self) -> str:
+        """The API's base URL, such as ``http://127.0.0.1:8025/api``."""
+        return self._service.base_url
+
+    @property
+    def api_key(self) -> str:
+        """The key of the first account."""
+        return self._key
+
+    @property
+    def smtp_host(self) -> str:
+        """The SMTP server's address."""
+        return self._host
+
+    @property
+    def smtp_port(self) -> int:
+        """The SMTP server's port, once the sandbox is started."""
+        if self._smtp_port is None:
+            raise ConfigurationError("the sandbox is not started: use `with Sandbox() as sandbox:`")
+        return self._smtp_port
+
+    @property
+    def clock(self) -> Clock:
+        """The sandbox's time."""
+        return self._state.clock
+
+    @property
+    def faults(self) -> Faults:
+        """What is still to go wrong."""
+        return self._service.faults
+
+    @property
+    def journal(self) -> list[JournalEntry]:
+        """The requests that were answered, the oldest first."""
+        with self._state.lock:
+            return list(self._service.journal)
+
+    def clear_journal(self) -> None:
+        """Forget the requests that were answered."""
+        with self._state.lock:
+            self._service.journal.clear()
+
+    def deliver(
+        self,
+        mailbox: Mailbox | str,
+        message: EmailMessage | bytes | None = None,
+        *,
+        subject: str = "",
+        sender: str = _SENDER,
+        text: str = "",
+        html: str | None = None,
+        attachments: Iterable[tuple[str, bytes] | tuple[str, bytes, str]] = (),
+        received_at: datetime | None = None,
+    ) -> str:
+        """Put a message into a mailbox, without SMTP.
+
+        Args:
+            mailbox: The mailbox, or its address.
+            message: An e-mail, as a value or as bytes; without it, the fields below make the message.
+            subject: The subject.
+            sender: The sender's name and address.
+            text: The content, unless there is HTML.
+            html: The content as HTML.
+            attachments: Files: name, bytes and, if wanted, the media type. Names are delivered exactly as given.
+            received_at: When it was received, aware; now by default.
+
+        Returns:
+            The message's id.
+
+        Raises:
+            MailboxUnknownError: There is no such mailbox, or it has expired.
+            SandboxFullError: A cap is reached.
+        """
+        email = mailbox if isinstance(mailbox, str) else mailbox.email
+        received = received_at.timestamp() if received_at else None
+        if isinstance(message, EmailMessage):
+            message = message.as_bytes(policy=message.policy.clone(linesep="\r\n"))
+        if message is not None:
+            return self._state.deliver([email], bytes(message), received=received)[0]
+        name, address = address_of(sender)
+        files = distinct(map(_file, attachments))
+        mail = Mail(subject, name, address, html is not None, text if html is None else html, files)
+        return self._state.deliver([email], mail, received=received)[0]
+
+    def account(self, api_key: str | None = None) -> Account:
+        """Return the account behind a key as it stands.
+
+        Args:
+            api_key: The key; the first account's by default.
+
+        Raises:
+            ConfigurationError: There is no such key.
+        """
+        with self._state.lock:
+            account = self._state.account(api_key or self._key)
+        if account is None:
+            raise ConfigurationError("the sandbox has no account with this key: make it with set_account()")
+        return account
+
+    def set_account(
+        self,
+        api_key: str | None = None,
+        *,
+        plan: Plan | None = None,
+        limit: int | None = None,
+        used: int | None = None,
+        remaining: int | None = None,
+    ) -> Account:
+        """Change the account behind a key, or make one.
+
+        Args:
+            api_key: The key; the first account's by default.
+            plan: Its plan.
+            limit: Requests it may make until the reset.
+            used: Requests it has made.
+            remaining: Requests that are left, instead of `used`.
+
+        Returns:
+            The account.
+        """
+        if plan not in (None, "free", "premium"):
+            raise ConfigurationError(f"plan must be 'free' or 'premium', not {plan!r}")
+        for name, count in (("limit", limit), ("used", used), ("remaining", remaining)):
+            if count is not None and not (isinstance(count, int) and count >= 0):  # pyright: ignore[reportUnnecessaryIsInstance] - the control route passes JSON on
+                raise ConfigurationError(f"{name} must be a number of requests, not {count!r}")
+        with self._state.lock:
+            account = self._state.accounts.setdefault(api_key or self._key, Account())
+            account.plan = account.plan if plan is None else plan
+            account.limit = account.limit if limit is None else limit
+            account.used = account.used if used is None else used
+            account.used = account.used if remaining is None else max(0, account.limit - remaining)
+        return account
+
+    def knows(self, api_key: str) -> bool:
+        """Say whether a key is one of the sandbox's."""
+        return api_key in self._state.accounts
+
+    def reset(self) -> None:
+        """Forget mailboxes, messages, faults and journal; accounts are as at the beginning, and the clock goes on."""
+        with self._state.lock:
+            self._state.reset()
+            self._service.journal.clear()
+        self.faults.clear()
+
+    def dump(self) -> dict[str, Any]:
+        """Describe accounts, mailboxes and messages in JSON's types; no key is among it."""
+        return self._state.dump()
+
+    def load(self, dump: Mapping[str, Any]) -> None:
+        """Go on from the moment of a dump, its time included.
+
+        Args:
+            dump: What `dump` returned, in a sandbox with the same keys.
+
+        Raises:
+            ConfigurationError: It is no dump, or one of a sandbox with other keys.
+        """
+        self._state.load(dump)
+
+
+def _file(attachment: tuple[str, bytes] | tuple[str, bytes, str]) -> File:
+    content_type = attachment[2] if len(attachment) == 3 else "application/octet-stream"
+    return File(attachment[0], content_type, BytesBlob(bytes(attachment[1])))
