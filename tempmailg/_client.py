@@ -10,7 +10,7 @@ from tempmailg import _endpoints as endpoints
 from tempmailg import _errors as err
 from tempmailg import _settings as settings
 from tempmailg import _waiting as waiting
-from tempmailg._download import Terms, download, download_all
+from tempmailg._download import DownloadOptions, download, download_all
 from tempmailg._pace import SpeedLimit
 from tempmailg._stream import AttachmentStream
 from tempmailg._version import __version__
@@ -302,8 +302,8 @@ class AsyncClient:
             OSError: The file cannot be written, for instance because the disk is full.
             TempMailError: The request failed.
         """
-        terms = Terms(overwrite, progress, max_bytes, minimum_speed, speed_window)
-        return await download(self._sender, attachment, to, terms)
+        options = DownloadOptions(overwrite, progress, max_bytes, minimum_speed, speed_window)
+        return await download(self._sender, attachment, to, options)
 
     async def download_attachments(
         self,
@@ -341,8 +341,8 @@ class AsyncClient:
             OSError: A file cannot be written, for instance because the disk is full.
             TempMailError: A request failed.
         """
-        terms = Terms(overwrite, progress, max_bytes, minimum_speed, speed_window)
-        return await download_all(self._sender, message.attachments, to, terms, concurrency)
+        options = DownloadOptions(overwrite, progress, max_bytes, minimum_speed, speed_window)
+        return await download_all(self._sender, message.attachments, to, options, concurrency)
 
     # ------------------------------------------------------------------------------------------------------- on top
 

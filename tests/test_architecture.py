@@ -26,6 +26,7 @@ ROOMS = [
     "_wire",
     "_pace",
     "_transport",
+    "_counting",
     "_deadlines",
     "_aiohttp",
     "_core",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tempmailg._cli import _places
+from tempmailg._cli._files import replace_file
 
 if TYPE_CHECKING:
     from support.shell import Shell
@@ -158,13 +158,13 @@ def test_a_home_that_is_a_file_costs_the_shorthand_only(shell: Shell) -> None:
 def test_a_file_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A failure while a state is written leaves the old one, and nothing beside it."""
     path = tmp_path / "state"
-    _places.write_whole(path, "old")
+    replace_file(path, "old")
 
     def fail(_: int) -> None:
         raise OSError("the disk is full")
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="full"):
-        _places.write_whole(path, "new")
+        replace_file(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
