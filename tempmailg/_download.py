@@ -103,16 +103,60 @@ async def download_all(
     folder = _made_folder(_text_of(to))
     tally = _Tally([attachment.size for attachment in attachments], _Meter(options.progress, sender.core.transport.now))
 
-    async def download_one(index: int) -> Path:
+    async def download_one(index: int) -> Path | Exception:
         place = Place(folder, names[index], overwrite=options.overwrite)
         async with turns:
-            return await _download_to(
-                place, sender, attachments[index], evolve(options, progress=tally.progress_of(index))
-            )
+            try:
+                return await _download_to(
+                    place, sender, attachments[index], evolve(options, progress=tally.progress_of(index))
+                )
+            except _OF_ONE_FILE as error:
+                if isinstance(error, _OF_ALL_FILES):
+                    raise
+                return error
 
-    paths = await _all_or_first_failure([download_one(index) for index in range(len(attachments))])
+    outcomes = await _all_or_first_failure([download_one(index) for index in range(len(attachments))])
     tally.end()
-    return paths
+    return _complete(attachments, outcomes)
+
+
+# What is wrong with one file says nothing of its neighbours; a key, a quota or a disk is everybody's.
+_OF_ONE_FILE: Final = (
+    err.ConfigurationError,  # a name that no URL can carry
+    err.APIResponseError,
+    err.APIStatusError,
+    err.DownloadError,
+    err.RequestRejectedError,
+    FileExistsError,
+)
+_OF_ALL_FILES: Final = (err.AuthenticationError, err.PermissionDeniedError, err.RateLimitError)
+
+_SHOWN_FAILURES: Final = 5
+
+
+def _complete(attachments: Sequence[Attachment], outcomes: Sequence[Path | Exception]) -> list[Path]:
+    """Return the paths if every file has one; otherwise raise what says which files are missing, and why."""
+    paths = [outcome for outcome in outcomes if isinstance(outcome, Path)]
+    failures = [
+        (attachment.name, outcome)
+        for attachment, outcome in zip(attachments, outcomes, strict=True)
+        if isinstance(outcome, Exception)
+    ]
+    if not failures:
+        return paths
+    if not paths:
+        raise failures[0][1]
+    error = err.IncompleteDownloadError(_failure_text(failures, len(outcomes)))
+    error.paths = tuple(outcome if isinstance(outcome, Path) else None for outcome in outcomes)
+    error.failures = tuple(failures)
+    raise error from failures[0][1]
+
+
+def _failure_text(failures: Sequence[tuple[str, Exception]], count: int) -> str:
+    reasons = [f"{name[:60]!r}: {error}" for name, error in failures[:_SHOWN_FAILURES]]
+    if len(failures) > _SHOWN_FAILURES:
+        reasons.append(f"and {len(failures) - _SHOWN_FAILURES} more")
+    return f"{len(failures)} of {count} files could not be downloaded, the others are saved: {'; '.join(reasons)}"
 
 
 async def _download_to(

@@ -22,6 +22,7 @@
     ├── WaitTimeoutError (TimeoutError)     no message matched in time
     ├── MailboxGoneError                    the mailbox expired or was deleted
     └── DownloadError                       a file could not be made whole
+        └── IncompleteDownloadError         some files of a message are there, others are not
 
 Every error takes its text as the only positional argument and keeps the rest in attributes with defaults, so all of
 them survive `pickle` and `copy`. None of them ever holds the key.
@@ -35,6 +36,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+    from pathlib import Path
 
     from tempmailg._models import Quota
 
@@ -49,6 +51,7 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "DownloadError",
+    "IncompleteDownloadError",
     "InvalidRequestError",
     "MailboxGoneError",
     "NotFoundError",
@@ -217,3 +220,15 @@ class MailboxGoneError(TempMailError):
 
 class DownloadError(TempMailError):
     """An attachment could not be made into a whole file."""
+
+
+class IncompleteDownloadError(DownloadError):
+    """Some attachments of a message could not be downloaded; the others are saved.
+
+    Attributes:
+        paths: The paths of the files in the order of the message's attachments, None for each that is missing.
+        failures: The name of each missing file, with the error that it failed with.
+    """
+
+    paths: tuple[Path | None, ...] = ()
+    failures: tuple[tuple[str, Exception], ...] = ()

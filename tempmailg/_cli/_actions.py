@@ -201,17 +201,23 @@ async def download(session: Session, message_id: str, names: Sequence[str], to: 
     message = await session.client.get_message(message_id)
     files = _chosen(message, names)
     title = files[0].name if len(files) == 1 else f"{len(files)} files"
-    wanted = attrs.evolve(message, attachments=tuple(files))
+    chosen = attrs.evolve(message, attachments=tuple(files))
     with session.screen.progress(title) as progress:
-        paths = await session.client.download_attachments(wanted, to, overwrite=overwrite, progress=progress)
-    saved = [
-        {"name": file.name, "path": str(path), "size": path.stat().st_size}
-        for file, path in zip(files, paths, strict=True)
-    ]
-    if session.screen.as_json(saved):
+        try:
+            paths = await session.client.download_attachments(chosen, to, overwrite=overwrite, progress=progress)
+        except err.IncompleteDownloadError as error:
+            _show_saved(session.screen, files, error.paths)
+            raise
+    _show_saved(session.screen, files, paths)
+
+
+def _show_saved(screen: Screen, files: Sequence[Attachment], paths: Sequence[Path | None]) -> None:
+    saved = [(file, path) for file, path in zip(files, paths, strict=True) if path is not None]
+    listed = [{"name": file.name, "path": str(path), "size": path.stat().st_size} for file, path in saved]
+    if screen.as_json(listed):
         return
-    for path in paths:
-        session.screen.path(path)
+    for _, path in saved:
+        screen.path(path)
 
 
 def _chosen(message: Message, names: Sequence[str]) -> list[Attachment]:

@@ -17,9 +17,6 @@ MIB: Final = 1024 * 1024
 OTHERS_MAY_READ: Final = stat.S_IRWXG | stat.S_IRWXO
 """The bits of a file's mode that give somebody else access to it."""
 
-# A FIFO without a writer would hold up open() itself; Windows has neither the flag nor such files.
-_WITHOUT_WAITING: Final = getattr(os, "O_NONBLOCK", 0)
-
 
 class UnusableFileError(ValueError):
     """A file cannot be what a command looks for; its text completes the sentence "FILE …"."""
@@ -37,12 +34,17 @@ def read_text(path: Path, *, max_bytes: int, private: bool = False) -> str:
         OSError: It cannot be read.
         UnusableFileError: It is a pipe, a device or a folder, it is too large, or not private.
     """
-    with os.fdopen(os.open(path, os.O_RDONLY | _WITHOUT_WAITING), "rb") as file:
+    with open(path, "rb", opener=_open_at_once) as file:
         _check(os.fstat(file.fileno()), path, private=private)  # of what was opened, not of what has its name now
         data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
-        raise UnusableFileError(f"is larger than {max_bytes // MIB or max_bytes / MIB:g} MiB")
+        raise UnusableFileError(f"is larger than {_size(max_bytes)}")
     return _decode(data)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file, though it may be a FIFO without a writer; Windows has neither the flag nor such files."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _check(status: os.stat_result, path: Path, *, private: bool) -> None:
@@ -51,6 +53,10 @@ def _check(status: os.stat_result, path: Path, *, private: bool) -> None:
     mode = stat.S_IMODE(status.st_mode)
     if private and os.name == "posix" and mode & OTHERS_MAY_READ:
         raise UnusableFileError(f"can be read by others (mode {mode:o}): run chmod 600 {path}")
+
+
+def _size(count: int) -> str:
+    return f"{count // MIB} MiB" if count >= MIB else f"{count // 1024} KiB"
 
 
 def _decode(data: bytes) -> str:
