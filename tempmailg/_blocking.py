@@ -320,7 +320,8 @@ class Client(ClientBase):
     ) -> list[Path]:
         """Download all attachments of a message to a folder (`GET /messages/{id}/attachments/{name}`).
 
-        At the first failure the downloads under way are cancelled; files that are whole by then stay.
+        A file that cannot be downloaded does not stop the others. A failure that concerns them all (the key, the quota,
+        the connection, the disk) cancels the downloads under way; files that are whole by then stay.
 
         Args:
             message: The message.
@@ -337,8 +338,9 @@ class Client(ClientBase):
             The paths of the files, in the order of the message's attachments.
 
         Raises:
-            NotFoundError: There is no such file, or the mailbox has expired.
-            DownloadError: A file is larger than `max_bytes`.
+            IncompleteDownloadError: Some files are saved, others could not be; it names both.
+            NotFoundError: None of the files is there, or the mailbox has expired.
+            DownloadError: No file could be downloaded, for instance because each is larger than `max_bytes`.
             OSError: A file cannot be written, for instance because the disk is full.
             TempMailError: A request failed.
         """

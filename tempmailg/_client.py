@@ -11,7 +11,7 @@ from tempmailg import _errors as err
 from tempmailg import _settings as settings
 from tempmailg import _waiting as waiting
 from tempmailg._budget import request_budget
-from tempmailg._download import Terms, download, download_all
+from tempmailg._download import DownloadOptions, download, download_all
 from tempmailg._stream import AttachmentStream, SpeedLimit
 from tempmailg._version import __version__
 
@@ -302,8 +302,8 @@ class AsyncClient:
             OSError: The file cannot be written, for instance because the disk is full.
             TempMailError: The request failed.
         """
-        terms = Terms(overwrite, progress, max_bytes, minimum_speed, speed_window)
-        return await download(self._sender, attachment, to, terms)
+        options = DownloadOptions(overwrite, progress, max_bytes, minimum_speed, speed_window)
+        return await download(self._sender, attachment, to, options)
 
     async def download_attachments(
         self,
@@ -319,7 +319,8 @@ class AsyncClient:
     ) -> list[Path]:
         """Download all attachments of a message to a folder (`GET /messages/{id}/attachments/{name}`).
 
-        At the first failure the downloads under way are cancelled; files that are whole by then stay.
+        A file that cannot be downloaded does not stop the others. A failure that concerns them all (the key, the quota,
+        the connection, the disk) cancels the downloads under way; files that are whole by then stay.
 
         Args:
             message: The message.
@@ -336,13 +337,14 @@ class AsyncClient:
             The paths of the files, in the order of the message's attachments.
 
         Raises:
-            NotFoundError: There is no such file, or the mailbox has expired.
-            DownloadError: A file is larger than `max_bytes`.
+            IncompleteDownloadError: Some files are saved, others could not be; it names both.
+            NotFoundError: None of the files is there, or the mailbox has expired.
+            DownloadError: No file could be downloaded, for instance because each is larger than `max_bytes`.
             OSError: A file cannot be written, for instance because the disk is full.
             TempMailError: A request failed.
         """
-        terms = Terms(overwrite, progress, max_bytes, minimum_speed, speed_window)
-        return await download_all(self._sender, message.attachments, to, terms, concurrency)
+        options = DownloadOptions(overwrite, progress, max_bytes, minimum_speed, speed_window)
+        return await download_all(self._sender, message.attachments, to, options, concurrency)
 
     # ------------------------------------------------------------------------------------------------------- on top
 

@@ -1,4 +1,4 @@
-"""A real e-mail's whole journey on this machine, told step by step; every step is compared with what was sent.
+"""A real e-mail's whole journey on this machine, reported step by step; every step is compared with what was sent.
 
 The sandbox receives the mail by SMTP and plays the service; both clients are used as an application would use them.
 """
@@ -47,17 +47,17 @@ class Step:
     ok: bool | None = None
 
 
-def run(tell: Callable[[Step], None]) -> bool:
+def run(report: Callable[[Step], None]) -> bool:
     """Run the demo.
 
     Args:
-        tell: Called with each step as it happens.
+        report: Called with each step as it happens.
 
     Returns:
         Whether every comparison held.
     """
     with Sandbox() as sandbox:
-        transcript = _Transcript(tell, sandbox)
+        transcript = _Transcript(report, sandbox)
         transcript.say(f"sandbox: HTTP at {sandbox.base_url}, SMTP at {sandbox.smtp_host}:{sandbox.smtp_port}")
         asyncio.run(_asynchronously(sandbox, transcript))
         transcript.check_journal()
@@ -67,23 +67,23 @@ def run(tell: Callable[[Step], None]) -> bool:
     return transcript.holds
 
 
-async def _asynchronously(sandbox: Sandbox, tell: _Transcript) -> None:
-    tell.say("asynchronous: AsyncClient")
+async def _asynchronously(sandbox: Sandbox, transcript: _Transcript) -> None:
+    transcript.say("asynchronous: AsyncClient")
     async with AsyncClient(sandbox.api_key, base_url=sandbox.base_url) as client:
         domains = await client.list_domains()
-        tell.domains(domain.domain for domain in domains.domains)
+        transcript.domains(domain.domain for domain in domains.domains)
         before = client.quota
         mailbox = await client.create_mailbox()
-        tell.say(f"created {mailbox.email}")
+        transcript.say(f"created {mailbox.email}")
         mailbox = await client.update_mailbox(mailbox, "demo", domains.domains[0].domain)
-        tell.mailbox(mailbox, "demo", domains.domains[0].domain)
+        transcript.mailbox(mailbox, "demo", domains.domains[0].domain)
 
         mail = _Mail.sent_to(mailbox, sandbox)
-        tell.sent(mail)
+        transcript.sent(mail)
         arrived = await client.wait_for_message(mailbox, subject=mail.subject, timeout=30)
-        tell.arrived(arrived, mail)
+        transcript.arrived(arrived, mail)
         message = await client.get_message(arrived)
-        tell.read(message, mail)
+        transcript.read(message, mail)
 
         file = message.attachments[0]
         with tempfile.TemporaryDirectory() as folder:
@@ -92,31 +92,31 @@ async def _asynchronously(sandbox: Sandbox, tell: _Transcript) -> None:
                 async with client.stream_attachment(file) as stream:
                     async for chunk in stream:
                         target.write(chunk)
-            tell.saved(path, file, mail)
+            transcript.saved(path, file, mail)
 
         await client.delete_message(message)
-        tell.emptied(await client.list_messages(mailbox))
+        transcript.emptied(await client.list_messages(mailbox))
         await client.delete_mailbox(mailbox)
-        tell.quota(before, client.quota)
+        transcript.quota(before, client.quota)
 
 
-def _blockingly(sandbox: Sandbox, tell: _Transcript) -> None:
-    tell.say("blocking: Client")
+def _blockingly(sandbox: Sandbox, transcript: _Transcript) -> None:
+    transcript.say("blocking: Client")
     with Client(sandbox.api_key, base_url=sandbox.base_url) as client:
         domains = client.list_domains()
-        tell.domains(domain.domain for domain in domains.domains)
+        transcript.domains(domain.domain for domain in domains.domains)
         before = client.quota
         mailbox = client.create_mailbox()
-        tell.say(f"created {mailbox.email}")
+        transcript.say(f"created {mailbox.email}")
         mailbox = client.update_mailbox(mailbox, "demo", domains.domains[0].domain)
-        tell.mailbox(mailbox, "demo", domains.domains[0].domain)
+        transcript.mailbox(mailbox, "demo", domains.domains[0].domain)
 
         mail = _Mail.sent_to(mailbox, sandbox)
-        tell.sent(mail)
+        transcript.sent(mail)
         arrived = client.wait_for_message(mailbox, subject=mail.subject, timeout=30)
-        tell.arrived(arrived, mail)
+        transcript.arrived(arrived, mail)
         message = client.get_message(arrived)
-        tell.read(message, mail)
+        transcript.read(message, mail)
 
         file = message.attachments[0]
         with tempfile.TemporaryDirectory() as folder:
@@ -124,12 +124,12 @@ def _blockingly(sandbox: Sandbox, tell: _Transcript) -> None:
             with path.open("xb") as target, client.stream_attachment(file) as stream:
                 for chunk in stream:
                     target.write(chunk)
-            tell.saved(path, file, mail)
+            transcript.saved(path, file, mail)
 
         client.delete_message(message)
-        tell.emptied(client.list_messages(mailbox))
+        transcript.emptied(client.list_messages(mailbox))
         client.delete_mailbox(mailbox)
-        tell.quota(before, client.quota)
+        transcript.quota(before, client.quota)
 
 
 @frozen
@@ -166,18 +166,18 @@ class _Mail:
 
 @define
 class _Transcript:
-    """Tells the steps and remembers whether all of them held."""
+    """Reports the steps and remembers whether all of them held."""
 
-    tell: Callable[[Step], None]
+    report: Callable[[Step], None]
     sandbox: Sandbox
     holds: bool = True
 
     def say(self, text: str) -> None:
-        self.tell(Step(text))
+        self.report(Step(text))
 
     def check(self, text: str, *, ok: bool) -> None:
         self.holds = self.holds and ok
-        self.tell(Step(text, ok))
+        self.report(Step(text, ok))
 
     def domains(self, names: Iterable[str]) -> None:
         listed = list(names)
@@ -208,11 +208,11 @@ class _Transcript:
 
     def quota(self, before: Quota | None, after: Quota | None) -> None:
         if before is None or after is None:
-            self.check("the service told no quota", ok=False)
+            self.check("the service declared no quota", ok=False)
             return
         answered = sum(200 <= (entry.status or 0) < 300 for entry in self.sandbox.journal)
         text = f"quota used: {before.used} before, {after.used} after, of {after.limit:,}"
-        self.check(text, ok=after.used - before.used == answered - 1)  # the first answer told `before`
+        self.check(text, ok=after.used - before.used == answered - 1)  # `before` came with the first answer
 
     def check_journal(self) -> None:
         """Compare what the sandbox was asked with the list of all endpoints."""

@@ -2,7 +2,7 @@
 
 The bytes go to a part file beside the final name, and only a whole one gets that name, in one step that replaces
 nothing by accident. Bulk data is written in a thread. What is one quick system call (to make, name or remove a file)
-happens in the event loop, where no cancellation can come between the call and the note of its result.
+happens in the event loop, where no cancellation can come between the call and the record of its result.
 
 A crash of the process leaves the part file behind, never anything under the final name. A power failure is another
 matter: nothing is forced to the disk.
@@ -39,18 +39,18 @@ if TYPE_CHECKING:
 
     Progress = Callable[[int, int | None], object]
 
-__all__ = ["Terms", "download", "download_all"]
+__all__ = ["DownloadOptions", "download", "download_all"]
 
 T = TypeVar("T")
 
 
 @frozen
-class Terms:
+class DownloadOptions:
     """How a file is to be downloaded.
 
     Args:
         overwrite: Whether a file that is there is replaced.
-        progress: Who is told of the bytes so far and of all to come, if these are known.
+        progress: Called with the bytes so far and with all that are to come, None if that is unknown.
         max_bytes: The longest file to accept, in bytes; None for any.
         minimum_speed: The slowest acceptable speed, in bytes a second.
         speed_window: Over how many seconds of waiting for the service the speed is measured.
@@ -78,42 +78,92 @@ class Terms:
 
 
 async def download(
-    sender: Sender, attachment: Attachment | tuple[str, str], to: str | os.PathLike[str], terms: Terms
+    sender: Sender, attachment: Attachment | tuple[str, str], to: str | os.PathLike[str], options: DownloadOptions
 ) -> Path:
     """Download one attachment to a folder or a full path: see `AsyncClient.download_attachment`."""
     name = endpoints.names_of(attachment)[1]
     sender.core.check_open()
-    return await _download_to(_place_for(name, to, terms), sender, attachment, terms)
+    return await _download_to(_place_for(name, to, options), sender, attachment, options)
 
 
 async def download_all(
-    sender: Sender, attachments: Sequence[Attachment], to: str | os.PathLike[str], terms: Terms, concurrency: int
+    sender: Sender,
+    attachments: Sequence[Attachment],
+    to: str | os.PathLike[str],
+    options: DownloadOptions,
+    concurrency: int,
 ) -> list[Path]:
     """Download attachments to a folder, some at a time: see `AsyncClient.download_attachments`."""
     turns = asyncio.Semaphore(settings.count_of("concurrency", concurrency, least=1))
     sender.core.check_open()
     names = [safe_name(attachment.name) for attachment in attachments]
-    if terms.overwrite:
+    if options.overwrite:
         names = distinct(names)  # or two files of one message would overwrite each other
     folder = _made_folder(_text_of(to))
-    tally = _Tally([attachment.size for attachment in attachments], _Meter(terms.progress, sender.core.transport.now))
+    tally = _Tally([attachment.size for attachment in attachments], _Meter(options.progress, sender.core.transport.now))
 
-    async def download_one(index: int) -> Path:
-        place = Place(folder, names[index], overwrite=terms.overwrite)
+    async def download_one(index: int) -> Path | Exception:
+        place = Place(folder, names[index], overwrite=options.overwrite)
         async with turns:
-            return await _download_to(
-                place, sender, attachments[index], evolve(terms, progress=tally.progress_of(index))
-            )
+            try:
+                return await _download_to(
+                    place, sender, attachments[index], evolve(options, progress=tally.progress_of(index))
+                )
+            except _OF_ONE_FILE as error:
+                if isinstance(error, _OF_ALL_FILES):
+                    raise
+                return error
 
-    paths = await _all_or_first_failure([download_one(index) for index in range(len(attachments))])
+    outcomes = await _all_or_first_failure([download_one(index) for index in range(len(attachments))])
     tally.end()
-    return paths
+    return _complete(attachments, outcomes)
 
 
-async def _download_to(place: Place, sender: Sender, attachment: Attachment | tuple[str, str], terms: Terms) -> Path:
+# What is wrong with one file says nothing of its neighbours; a key, a quota or a disk is everybody's.
+_OF_ONE_FILE: Final = (
+    err.ConfigurationError,  # a name that no URL can carry
+    err.APIResponseError,
+    err.APIStatusError,
+    err.DownloadError,
+    err.RequestRejectedError,
+    FileExistsError,
+)
+_OF_ALL_FILES: Final = (err.AuthenticationError, err.PermissionDeniedError, err.RateLimitError)
+
+_SHOWN_FAILURES: Final = 5
+
+
+def _complete(attachments: Sequence[Attachment], outcomes: Sequence[Path | Exception]) -> list[Path]:
+    """Return the paths if every file has one; otherwise raise what says which files are missing, and why."""
+    paths = [outcome for outcome in outcomes if isinstance(outcome, Path)]
+    failures = [
+        (attachment.name, outcome)
+        for attachment, outcome in zip(attachments, outcomes, strict=True)
+        if isinstance(outcome, Exception)
+    ]
+    if not failures:
+        return paths
+    if not paths:
+        raise failures[0][1]
+    error = err.IncompleteDownloadError(_failure_text(failures, len(outcomes)))
+    error.paths = tuple(outcome if isinstance(outcome, Path) else None for outcome in outcomes)
+    error.failures = tuple(failures)
+    raise error from failures[0][1]
+
+
+def _failure_text(failures: Sequence[tuple[str, Exception]], count: int) -> str:
+    reasons = [f"{name[:60]!r}: {error}" for name, error in failures[:_SHOWN_FAILURES]]
+    if len(failures) > _SHOWN_FAILURES:
+        reasons.append(f"and {len(failures) - _SHOWN_FAILURES} more")
+    return f"{len(failures)} of {count} files could not be downloaded, the others are saved: {'; '.join(reasons)}"
+
+
+async def _download_to(
+    place: Place, sender: Sender, attachment: Attachment | tuple[str, str], options: DownloadOptions
+) -> Path:
     place.check()
     async with PartFile(place.root) as part:
-        transfer = _Transfer(sender, attachment, part, terms)
+        transfer = _Transfer(sender, attachment, part, options)
         await sender.with_retries(transfer.call, transfer.attempt)
         await part.complete()
         transfer.meter.end(part.size)
@@ -126,13 +176,15 @@ async def _download_to(place: Place, sender: Sender, attachment: Attachment | tu
 class _Transfer:
     """The bytes of one attachment on their way into a part file, with as many requests as that takes."""
 
-    def __init__(self, sender: Sender, attachment: Attachment | tuple[str, str], part: PartFile, terms: Terms) -> None:
+    def __init__(
+        self, sender: Sender, attachment: Attachment | tuple[str, str], part: PartFile, options: DownloadOptions
+    ) -> None:
         self.call = endpoints.stream_attachment(attachment)
-        self.meter = _Meter(terms.progress, sender.core.transport.now)
+        self.meter = _Meter(options.progress, sender.core.transport.now)
         self._sender = sender
         self._known = attachment.size if isinstance(attachment, Attachment) else None
         self._part = part
-        self._terms = terms
+        self._options = options
         self._validator: str | None = None  # the strong ETag of what the part file holds the beginning of
         self._total: int | None = None
 
@@ -141,11 +193,11 @@ class _Transfer:
         stream = await self._open(attempts)
         try:
             reader = await self._reader_of(stream)
-            self._terms.check_size(self._total or 0)
+            self._options.check_size(self._total or 0)
             while chunk := await reader.read():
-                self._terms.check_size(self._part.size + len(chunk))
+                self._options.check_size(self._part.size + len(chunk))
                 await self._part.append(chunk)
-                self.meter.note(self._part.size, self._total)
+                self.meter.update(self._part.size, self._total)
         finally:
             stream.close()
             attempts.renew_deadline()
@@ -163,7 +215,7 @@ class _Transfer:
             raise
 
     async def _reader_of(self, stream: ResponseStream) -> BodyReader:
-        transport, limit = self._sender.core.transport, self._terms.speed_limit()
+        transport, limit = self._sender.core.transport, self._options.speed_limit()
         if stream.status == 206 and self._validator is not None:
             return BodyReader(stream, transport, limit, size=self._rest_in(stream))
         reader = whole_body(stream, transport, limit, self._known)
@@ -201,8 +253,8 @@ def _strong_etag(stream: ResponseStream) -> str | None:
 
 def _content_range(stream: ResponseStream) -> tuple[int, int, int]:
     """Return the first and the last byte of a partial answer and the file's length, or nonsense for nonsense."""
-    told = _CONTENT_RANGE.fullmatch((stream.headers.get("Content-Range") or "").strip())
-    return (int(told[1]), int(told[2]), int(told[3])) if told else (-1, -1, -1)
+    found = _CONTENT_RANGE.fullmatch((stream.headers.get("Content-Range") or "").strip())
+    return (int(found[1]), int(found[2]), int(found[3])) if found else (-1, -1, -1)
 
 
 # --------------------------------------------------------------------------------------------------- the part file
@@ -240,7 +292,7 @@ class PartFile:
 
     async def __aexit__(self, *exc_info: object) -> None:
         try:
-            with suppress(OSError):  # told before, or the block has failed for another reason
+            with suppress(OSError):  # raised before, or the block has failed for another reason
                 await self._written()
         finally:
             with suppress(OSError):  # the same
@@ -375,12 +427,12 @@ class Place:
         )
 
 
-def _place_for(name: str, to: str | os.PathLike[str], terms: Terms) -> Place:
+def _place_for(name: str, to: str | os.PathLike[str], options: DownloadOptions) -> Place:
     text = _text_of(to)
     if text.endswith(_SEPARATORS) or Path(text).is_dir():
-        return Place(_made_folder(text), safe_name(name), terms.overwrite)
+        return Place(_made_folder(text), safe_name(name), options.overwrite)
     path = Path(text)
-    return Place(path.parent, path.name, terms.overwrite, is_exact=True)
+    return Place(path.parent, path.name, options.overwrite, is_exact=True)
 
 
 _SEPARATORS: Final = tuple({"/", os.sep})
@@ -447,7 +499,7 @@ class _Meter:
         self._now = now
         self._next = -math.inf
 
-    def note(self, done: int, total: int | None) -> None:
+    def update(self, done: int, total: int | None) -> None:
         if self._progress is None or (now := self._now()) < self._next:
             return
         self._next = now + REPORT_GAP
@@ -470,7 +522,7 @@ class _Tally:
         def progress(done: int, total: int | None) -> None:
             self._done[index], self._totals[index] = done, total
             known = [each for each in self._totals if each is not None]
-            self._meter.note(sum(self._done), sum(known) if len(known) == len(self._totals) else None)
+            self._meter.update(sum(self._done), sum(known) if len(known) == len(self._totals) else None)
 
         return progress
 

@@ -25,6 +25,7 @@
     ├── WaitTimeoutError (TimeoutError)     no message matched in time
     ├── MailboxGoneError                    the mailbox expired or was deleted
     └── DownloadError                       a file could not be made whole
+        └── IncompleteDownloadError         some files of a message are there, others are not
 
 Every error takes its text as the only positional argument and keeps the rest in attributes with defaults, so all of
 them survive `pickle` and `copy`. None of them ever holds the key.
@@ -38,6 +39,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
+    from pathlib import Path
 
     from tempmailg._models import Quota
 
@@ -52,6 +54,7 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "DownloadError",
+    "IncompleteDownloadError",
     "IncompleteResponseError",
     "InvalidRequestError",
     "MailboxGoneError",
@@ -249,3 +252,15 @@ class MailboxGoneError(TempMailError):
 
 class DownloadError(TempMailError):
     """An attachment could not be made into a whole file."""
+
+
+class IncompleteDownloadError(DownloadError):
+    """Some attachments of a message could not be downloaded; the others are saved.
+
+    Attributes:
+        paths: The paths of the files in the order of the message's attachments, None for each that is missing.
+        failures: The name of each missing file, with the error that it failed with.
+    """
+
+    paths: tuple[Path | None, ...] = ()
+    failures: tuple[tuple[str, Exception], ...] = ()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 from tempmailg._aiohttp import AiohttpTransport, environment_proxy
 from tempmailg._blocking import Client
 from tempmailg._client import AsyncClient
+from tempmailg._counting import CountingTransport
 from tempmailg._errors import TempMailError
 from tempmailg._portal import Lease
 from tempmailg._settings import base_url_of, key_of
@@ -52,7 +53,7 @@ class Service:
     def __init__(self, sandbox: Sandbox | None) -> None:
         self._key = sandbox.api_key if sandbox else key_of(None).reveal()
         url = sandbox.base_url if sandbox else base_url_of(None)
-        self._transport = _CountingTransport(AiohttpTransport(url, proxy=environment_proxy(url)))
+        self._transport = CountingTransport(AiohttpTransport(url, proxy=environment_proxy(url)))
         self._is_live = sandbox is None
         self._spare: Mailbox | None = None
         self._lease = Lease(self._transport.aclose)
@@ -110,40 +111,15 @@ class Service:
             messages = self.client.list_messages(mailbox)
         except TempMailError as error:
             return f"{mailbox.email} cannot be listed: {error}"
-        lines = [_described(message) for message in sorted(messages, key=lambda each: each.received_at)]
+        lines = [_describe(message) for message in sorted(messages, key=lambda each: each.received_at)]
         return "\n".join([f"{mailbox.email}: {len(messages)} message(s)", *lines])
 
 
-def _described(message: Message) -> str:
+def _describe(message: Message) -> str:
     files = f", {len(message.attachments)} attachment(s)" if message.attachments else ""
     subject = _LETTERS_AND_DIGITS.sub("•••", message.subject[:80])
     size = f"{len(message.content)} characters of {'HTML' if message.is_html else 'text'}"
     return f"  {message.received_at:%H:%M:%S}  {message.from_email[:80]}  {subject!r}, {size}{files}"
-
-
-class _CountingTransport:
-    """The real transport, and how many of its requests the quota counted."""
-
-    api_key: None = None
-
-    def __init__(self, transport: AiohttpTransport) -> None:
-        self._transport = transport
-        self.spent = 0
-        self.sleep, self.now, self.utcnow = transport.sleep, transport.now, transport.utcnow
-        self.random, self.aclose = transport.random, transport.aclose
-
-    async def request(self, request: Request, *, timeout: float, max_bytes: int) -> Response:
-        response = await self._transport.request(request, timeout=timeout, max_bytes=max_bytes)
-        self._count(response.status)
-        return response
-
-    async def stream(self, request: Request, *, timeout: float) -> ResponseStream:
-        stream = await self._transport.stream(request, timeout=timeout)
-        self._count(stream.status)
-        return stream
-
-    def _count(self, status: int) -> None:
-        self.spent += 200 <= status < 300
 
 
 class _Elsewhere:
@@ -154,7 +130,7 @@ class _Elsewhere:
 
     api_key: None = None
 
-    def __init__(self, transport: _CountingTransport, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, transport: CountingTransport, loop: asyncio.AbstractEventLoop) -> None:
         self._transport = transport
         self.loop = loop
         self.now, self.utcnow, self.random = transport.now, transport.utcnow, transport.random

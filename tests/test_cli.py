@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tempmailg._cli._times import ago, clock, until
-from tempmailg.sandbox import RateLimited, Stall, Status
+from tempmailg.sandbox import Edit, RateLimited, Stall, Status
 
 if TYPE_CHECKING:
     from support.shell import Shell
@@ -208,6 +208,26 @@ def test_a_wrong_attachment_name_tells_the_right_ones(shell: Shell, address: str
     outcome = shell.run("download", message, "b.txt")
     assert outcome.status == 2
     assert "no attachment 'b.txt'; there are: 'a.txt'" in outcome.stderr
+
+
+def test_download_saves_what_it_can(shell: Shell, address: str) -> None:
+    """A file with an impossible name is reported on stderr with status 1; the paths of the others stand on stdout."""
+    message = shell.sandbox.deliver(address, attachments=[("bad", b"x"), ("good.pdf", b"file")])
+
+    def renamed(answer: Any) -> Any:
+        answer["data"]["attachments"][0]["name"] = ".."
+        return answer
+
+    rename = Edit(renamed)
+    shell.sandbox.faults.next("get_message", rename)
+    outcome = shell.run("download", message)
+    assert (outcome.status, outcome.stdout) == (1, "good.pdf\n")
+    assert "1 of 2 files could not be downloaded, the others are saved: '..': " in outcome.stderr
+    shell.sandbox.faults.next("get_message", rename)
+    outcome = shell.run("download", message, "--overwrite", "--json")
+    assert outcome.status == 1
+    assert json.loads(outcome.stdout) == [{"name": "good.pdf", "path": "good.pdf", "size": 4}]
+    assert Path("good.pdf").read_bytes() == b"file"
 
 
 def test_a_message_without_attachments_saves_nothing(shell: Shell, address: str) -> None:

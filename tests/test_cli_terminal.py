@@ -85,10 +85,10 @@ def test_colours_obey_no_color(shell: Shell) -> None:
 
 
 def test_wait_shows_a_spinner_and_prints_the_code(shell: Shell, address: str) -> None:
-    """While `wait` waits, a line tells time, looks, quota and expiry; the code stands alone on stdout."""
+    """While `wait` waits, a line shows time, polls, quota and expiry; the code stands alone on stdout."""
     with shell.terminal("wait", "--code", piped=True) as terminal:
-        terminal.expect("of 1:00 · looks: ")
-        terminal.expect("looks: 2 · quota spent: 2 · expires in 9:")
+        terminal.expect("of 1:00 · polls: ")
+        terminal.expect("polls: 2 · quota spent: 2 · expires in 9:")
         terminal.expect(f" · {address}")
         _send(shell, address, "Sign in")
         assert terminal.finish() == 0
@@ -238,7 +238,7 @@ def test_read_shows_a_mail_as_a_person_reads_it(shell: Shell, address: str) -> N
 
 
 def test_json_is_json_at_a_terminal_too(shell: Shell) -> None:
-    """`--json` prints no table and no note, whoever looks."""
+    """`--json` prints no table and no note, whoever watches."""
     with shell.terminal("domains", "--json") as terminal:
         assert terminal.finish() == 0
         assert terminal.written.startswith('{"requested_type"')

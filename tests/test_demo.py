@@ -47,8 +47,8 @@ def test_a_changed_file_fails_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_failed_comparison_exits_1(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command's status is the verdict."""
 
-    def fail(tell: Callable[[_demo.Step], None]) -> bool:
-        tell(_demo.Step("by the test", ok=False))
+    def fail(report: Callable[[_demo.Step], None]) -> bool:
+        report(_demo.Step("by the test", ok=False))
         return False
 
     monkeypatch.setattr(_demo, "run", fail)

@@ -14,7 +14,14 @@ import pytest
 from support.downloads import BODY, PAIR, attachment, files_in, names_in, opened, serving, until, whole
 from support.fault_server import STALL, head, reply
 
-from tempmailg import AsyncClient, NotFoundError, _download
+from tempmailg import (
+    AsyncClient,
+    AuthenticationError,
+    ConfigurationError,
+    IncompleteDownloadError,
+    NotFoundError,
+    _download,
+)
 from tempmailg.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -297,17 +304,48 @@ async def test_names_that_would_collide_are_told_apart(tmp_path: Path) -> None:
         assert [path.name for path in paths] == ["a (3).txt", "a (4).txt"]
 
 
-async def test_the_first_failure_cancels_the_others(tmp_path: Path) -> None:
-    """The error is the plain one of its file; whole files stay, others leave nothing."""
+async def test_a_failure_of_all_cancels_the_others(tmp_path: Path) -> None:
+    """A key that is refused ends every download at once with that plain error; whole files stay."""
     answers = [
         whole(b"whole"),
         [head(headers={"Content-Length": "9"}), b"half", STALL],
-        [reply({"status": False, "message": "gone"}, status=404)],
+        [reply({"status": False, "message": "no"}, status=401)],
     ]
     async with serving(*answers) as (client, _):
-        with pytest.raises(NotFoundError):
+        with pytest.raises(AuthenticationError):
             await client.download_attachments(message_of("a", "b", "c", "d"), tmp_path, concurrency=2)
     assert list(files_in(tmp_path).values()) == [b"whole"]
+
+
+@pytest.mark.parametrize("bad", ["", ".", "..", "\ud800", "x" * 5_000])
+async def test_a_bad_name_does_not_take_its_neighbours_along(tmp_path: Path, bad: str) -> None:
+    """Whatever name a sender gives one file, the others are saved, and the error says which is missing and why."""
+    async with serving(whole(b"one"), whole(b"two")) as (client, _):
+        with pytest.raises(IncompleteDownloadError, match="1 of 3 files could not be downloaded") as caught:
+            await client.download_attachments(message_of("a", bad, "b"), tmp_path, concurrency=1)
+    assert files_in(tmp_path) == {"a": b"one", "b": b"two"}
+    assert caught.value.paths == (tmp_path / "a", None, tmp_path / "b")
+    ((name, failure),) = caught.value.failures
+    assert name == bad
+    assert isinstance(failure, ConfigurationError)
+
+
+async def test_a_missing_file_does_not_take_its_neighbours_along(tmp_path: Path) -> None:
+    """A file that the service does not have is reported behind the others' download, at most five by their names."""
+    missing = [reply({"status": False, "message": "gone"}, status=404)]
+    async with serving(whole(b"one"), *[missing] * 7) as (client, _):
+        with pytest.raises(IncompleteDownloadError, match=r"'e': .*; and 2 more$") as caught:
+            await client.download_attachments(message_of(*"zabcdefg"), tmp_path, concurrency=1)
+    assert files_in(tmp_path) == {"z": b"one"}
+    assert [name for name, _ in caught.value.failures] == list("abcdefg")
+
+
+async def test_nothing_saved_is_the_plain_error(tmp_path: Path) -> None:
+    """When no file is there, the error is the one that a single file would have had."""
+    missing = [reply({"status": False, "message": "gone"}, status=404)]
+    async with serving(missing, missing) as (client, _):
+        with pytest.raises(NotFoundError):
+            await client.download_attachments(message_of("a", "b"), tmp_path)
 
 
 async def test_progress_counts_all_files_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import pickle
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,6 +34,8 @@ OWN_FIELDS: dict[str, Any] = {
     "rejected": ("the subject does not match",),
     "last_error": err.ServerError("status 502", status=502),
     "email": "box@example.com",
+    "paths": (Path("a.txt"), None),
+    "failures": (("b.txt", err.NotFoundError("status 404", status=404)),),
 }
 
 
@@ -59,9 +62,15 @@ def filled(kind: type[err.TempMailError]) -> err.TempMailError:
 
 
 def compared(error: err.TempMailError) -> tuple[Any, ...]:
-    fields = {name: value for name, value in vars(error).items() if name != "last_error"}
-    last = getattr(error, "last_error", None)
-    return type(error), str(error), error.args, fields, str(last), getattr(last, "status", None)
+    """Return what must arrive; no two errors are equal, so those inside count as texts."""
+    fields = {name: value for name, value in vars(error).items() if name not in ("last_error", "failures")}
+    inside: list[object] = [
+        getattr(error, "last_error", None),
+        *(failure for _, failure in getattr(error, "failures", ())),
+    ]
+    names: list[str] = [name for name, _ in getattr(error, "failures", ())]
+    texts = [(type(each).__name__, str(each), getattr(each, "status", None)) for each in inside]
+    return type(error), str(error), error.args, fields, names, texts
 
 
 @pytest.mark.parametrize("kind", CLASSES, ids=lambda kind: kind.__name__)

@@ -17,8 +17,9 @@ import attrs
 import click
 
 from tempmailg import _errors as err
-from tempmailg._cli import _places
-from tempmailg._cli._clean import one_line, url
+from tempmailg._cli import _recent
+from tempmailg._cli._files import UnusableFileError, read_json, replace_file
+from tempmailg._cli._sanitize import ascii_url, sanitize_line
 from tempmailg._cli._screen import Screen
 from tempmailg._cli._session import Session, opened
 from tempmailg._cli._times import ago, clock, stamp, until
@@ -27,7 +28,7 @@ from tempmailg._models import Mailbox
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Sequence
 
-    from tempmailg._cli._manner import Manner
+    from tempmailg._cli._options import OutputOptions
     from tempmailg._client import AsyncClient
     from tempmailg._models import Attachment, DomainType, Message
     from tempmailg._waiting import Watch
@@ -38,12 +39,12 @@ Answer = Literal["code", "link"]
 
 
 def start(
-    manner: Manner, action: Callable[Concatenate[Session, P], Awaitable[None]], *args: P.args, **kwargs: P.kwargs
+    output: OutputOptions, action: Callable[Concatenate[Session, P], Awaitable[None]], *args: P.args, **kwargs: P.kwargs
 ) -> None:
     """Run an action with a client, to its end or to Ctrl-C."""
 
     async def act() -> None:
-        async with opened(Screen(manner)) as session:
+        async with opened(Screen(output)) as session:
             await action(session, *args, **kwargs)
 
     asyncio.run(act())
@@ -74,7 +75,7 @@ async def switch(session: Session, name: str, username: str, domain: str) -> Non
 def _show_new(session: Session, mailbox: Mailbox) -> None:
     session.remember(mailbox)
     session.screen.answer(mailbox, mailbox.email)
-    session.screen.note(f"expires in {until(mailbox.expires_at)}; see its mail with: tempmailg messages")
+    session.screen.hint(f"expires in {until(mailbox.expires_at)}; see its mail with: tempmailg messages")
 
 
 async def rm(session: Session, name: str) -> None:
@@ -82,7 +83,7 @@ async def rm(session: Session, name: str) -> None:
     mailbox = session.mailbox(name)
     address = _address(mailbox)
     await session.client.delete_mailbox(mailbox)
-    _places.forget(address)
+    _recent.forget(address)
     _show_deleted(session, [address])
 
 
@@ -92,18 +93,18 @@ def _address(mailbox: Mailbox | str) -> str:
 
 def _show_deleted(session: Session, deleted: Sequence[str]) -> None:
     if not session.screen.as_json({"deleted": deleted}):
-        session.screen.note(f"deleted {', '.join(deleted)}")
+        session.screen.hint(f"deleted {', '.join(deleted)}")
 
 
 async def quota(session: Session) -> None:
     """Print what is left of the quota."""
     await session.client.list_domains()  # the cheapest question: every answer carries the quota
-    told = session.client.quota
-    if told is None:
-        raise err.APIResponseError("the service told no quota with its answer: see its API management page")
-    if session.screen.as_json(told):
+    left = session.client.quota
+    if left is None:
+        raise err.APIResponseError("the service declared no quota in its answer: see its API management page")
+    if session.screen.as_json(left):
         return
-    rows = [(f"{told.remaining}", f"{told.used}", f"{told.limit}", told.resets_at or "")]
+    rows = [(f"{left.remaining}", f"{left.used}", f"{left.limit}", left.resets_at or "")]
     session.screen.table(("REMAINING", "USED", "LIMIT", "RESETS"), rows)
 
 
@@ -116,7 +117,7 @@ async def messages(session: Session, name: str) -> None:
     if session.screen.as_json(listed):
         return
     if not listed:
-        session.screen.note("no messages yet; tempmailg wait waits for one")
+        session.screen.hint("no messages yet; tempmailg wait waits for one")
     elif session.screen.for_people:
         session.screen.table(("RECEIVED", "FROM", "SUBJECT AND ID"), map(_cells, listed))
     else:
@@ -126,7 +127,7 @@ async def messages(session: Session, name: str) -> None:
 
 def _cells(message: Message) -> tuple[Any, ...]:
     # An id must be whole to be copied, and has the width of many a subject: it gets the line below.
-    return message.received_at, message.from_email, f"{one_line(_title(message))}\n{one_line(message.id)}"
+    return message.received_at, message.from_email, f"{sanitize_line(_title(message))}\n{sanitize_line(message.id)}"
 
 
 def _title(message: Message) -> str:
@@ -161,7 +162,7 @@ def _bytes(file: Attachment) -> str:
     return "unknown" if file.size is None else str(file.size)
 
 
-# Put before the mail's own HTML: a browser that shows the file must not tell the sender so, nor run anything.
+# Put before the mail's own HTML: a browser that shows the file must neither report that to the sender nor run anything.
 _GUARD: Final = """\
 <!doctype html><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" \
 content="default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'">
@@ -200,17 +201,23 @@ async def download(session: Session, message_id: str, names: Sequence[str], to: 
     message = await session.client.get_message(message_id)
     files = _chosen(message, names)
     title = files[0].name if len(files) == 1 else f"{len(files)} files"
-    wanted = attrs.evolve(message, attachments=tuple(files))
+    chosen = attrs.evolve(message, attachments=tuple(files))
     with session.screen.progress(title) as progress:
-        paths = await session.client.download_attachments(wanted, to, overwrite=overwrite, progress=progress)
-    saved = [
-        {"name": file.name, "path": str(path), "size": path.stat().st_size}
-        for file, path in zip(files, paths, strict=True)
-    ]
-    if session.screen.as_json(saved):
+        try:
+            paths = await session.client.download_attachments(chosen, to, overwrite=overwrite, progress=progress)
+        except err.IncompleteDownloadError as error:
+            _show_saved(session.screen, files, error.paths)
+            raise
+    _show_saved(session.screen, files, paths)
+
+
+def _show_saved(screen: Screen, files: Sequence[Attachment], paths: Sequence[Path | None]) -> None:
+    saved = [(file, path) for file, path in zip(files, paths, strict=True) if path is not None]
+    listed = [{"name": file.name, "path": str(path), "size": path.stat().st_size} for file, path in saved]
+    if screen.as_json(listed):
         return
-    for path in paths:
-        session.screen.path(path)
+    for _, path in saved:
+        screen.path(path)
 
 
 def _chosen(message: Message, names: Sequence[str]) -> list[Attachment]:
@@ -219,9 +226,9 @@ def _chosen(message: Message, names: Sequence[str]) -> list[Attachment]:
         return list(message.attachments)
     chosen: list[Attachment] = []
     for name in names:
-        fitting = [file for file in message.attachments if name in (file.name, one_line(file.name))]
+        fitting = [file for file in message.attachments if name in (file.name, sanitize_line(file.name))]
         if not fitting:
-            there = ", ".join(repr(one_line(file.name)) for file in message.attachments) or "none"
+            there = ", ".join(repr(sanitize_line(file.name)) for file in message.attachments) or "none"
             raise click.UsageError(f"the message has no attachment {name!r}; there are: {there}")
         chosen.append(fitting[0])
     return chosen
@@ -230,45 +237,31 @@ def _chosen(message: Message, names: Sequence[str]) -> list[Attachment]:
 # ----------------------------------------------------------------------------------------------------------- waiting
 
 
-@attrs.frozen(kw_only=True)
-class Wanted:
-    """What to wait for, as the options of `wait` say."""
-
-    answer: Answer | None
-    subject: str | None
-    sender: str | None
-    body: str | None
-    only_new: bool
-    timeout: float
-
-
-async def wait(session: Session, name: str, wanted: Wanted) -> None:
+async def wait(
+    session: Session, name: str, answer: Answer | None, /, *, only_new: bool, timeout: float, **texts: str | None
+) -> None:
     """Wait for a message and print its id, or the code or link in it."""
     mailbox = session.mailbox(name)
-    there = await session.client.list_messages(mailbox) if wanted.only_new else []
-    with session.screen.spinner(_waiting_line(session, mailbox, wanted.timeout)):
-        value, text, note = await _arrival(session.client, mailbox, wanted, there)
+    ignore = await session.client.list_messages(mailbox) if only_new else []
+    with session.screen.spinner(_waiting_line(session, mailbox, timeout)):
+        value, text, hint = await _arrival(session.client, mailbox, answer, timeout=timeout, ignore=ignore, **texts)
     session.screen.answer(value, text)
-    session.screen.note(note)
+    session.screen.hint(hint)
 
 
 async def _arrival(
-    client: AsyncClient, mailbox: Mailbox | str, wanted: Wanted, ignore: Sequence[Message]
+    client: AsyncClient,
+    mailbox: Mailbox | str,
+    answer: Answer | None,
+    **criteria: Any,  # noqa: ANN401 - those of the client
 ) -> tuple[object, str, str]:
-    """Return what arrived: as a value, as the answer's text, and what to tell a person besides."""
-    criteria: dict[str, Any] = {
-        "subject": wanted.subject,
-        "sender": wanted.sender,
-        "body": wanted.body,
-        "timeout": wanted.timeout,
-        "ignore": ignore,
-    }
-    if wanted.answer == "code":
+    """Return what arrived: as a value, as the answer's text, and a hint for a person."""
+    if answer == "code":
         code = await client.wait_for_code(mailbox, **criteria)
         return {"code": code}, code, ""
-    if wanted.answer == "link":
+    if answer == "link":
         link = await client.wait_for_link(mailbox, **criteria)
-        return {"link": link}, url(link), ""
+        return {"link": link}, ascii_url(link), ""
     message = await client.wait_for_message(mailbox, **criteria)
     return message, message.id, f"{_title(message)} from {message.from_email}; show it with: tempmailg read ID"
 
@@ -277,17 +270,17 @@ def _waiting_line(session: Session, mailbox: Mailbox | str, timeout: float) -> C
     begun = time.monotonic()
 
     def line() -> str:
-        told = [f"waiting {clock(time.monotonic() - begun)} of {clock(timeout)}", _cost(session)]
+        parts = [f"waiting {clock(time.monotonic() - begun)} of {clock(timeout)}", _cost(session)]
         if isinstance(mailbox, Mailbox):
-            told.append(f"expires in {until(mailbox.expires_at)}")
-        return " · ".join((*told, _address(mailbox)))  # the address last: a narrow terminal cuts it first
+            parts.append(f"expires in {until(mailbox.expires_at)}")
+        return " · ".join((*parts, _address(mailbox)))  # the address last: a narrow terminal cuts it first
 
     return line
 
 
 def _cost(session: Session) -> str:
     traffic = session.traffic
-    return f"looks: {traffic.requests} · quota spent: {traffic.spent}"
+    return f"polls: {traffic.requests} · quota spent: {traffic.spent}"
 
 
 async def watch(session: Session, names: Sequence[str], state_file: str | None) -> None:
@@ -296,17 +289,17 @@ async def watch(session: Session, names: Sequence[str], state_file: str | None) 
     state = _read_state(state_file)
     screen = session.screen
     async with session.client.watch(*mailboxes, state=state, on_gone=lambda gone: screen.warn(str(gone))) as watching:
-        told = 0
+        printed = 0
 
         def line() -> str:
             health = watching.health
             failing = f" · failing: {len(health.failing)}" if health.failing else ""
-            return f"watching · mailboxes: {health.mailboxes}{failing} · messages: {told} · {_cost(session)}"
+            return f"watching · mailboxes: {health.mailboxes}{failing} · messages: {printed} · {_cost(session)}"
 
         with screen.spinner(line), _warnings_on(screen):
             while (message := await _next(watching, state_file)) is not None:
-                _tell(screen, message)
-                told += 1
+                _show_arrival(screen, message)
+                printed += 1
 
 
 @contextmanager
@@ -331,7 +324,7 @@ async def _next(watch: Watch, state_file: str | None) -> Message | None:
     try:
         if state_file is not None:
             await asyncio.sleep(0)
-            _places.write_whole(Path(state_file), json.dumps(watch.seen()))
+            replace_file(Path(state_file), json.dumps(watch.seen()))
         return await coming
     finally:
         coming.cancel()
@@ -341,7 +334,7 @@ async def _anext(watch: Watch) -> Message | None:
     return await anext(watch, None)
 
 
-def _tell(screen: Screen, message: Message) -> None:
+def _show_arrival(screen: Screen, message: Message) -> None:
     if screen.as_json(message):
         return
     if not screen.for_people:
@@ -356,9 +349,11 @@ def _read_state(state_file: str | None) -> dict[str, list[str]] | None:
     if state_file is None:
         return None
     try:
-        state = json.loads(Path(state_file).read_text(encoding="utf-8"))
+        state = read_json(Path(state_file))
     except FileNotFoundError:
         return None
+    except UnusableFileError as error:
+        raise err.ConfigurationError(f"{state_file} {error}: name another file for --state") from None
     except ValueError:
         state = None
     if not isinstance(state, dict):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from tempmailg._cli._manner import Manner
+from tempmailg._cli._options import OutputOptions
 from tempmailg._version import __version__
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 class _InOrder(click.Group):
-    """A group whose help tells the commands in the order in which a user needs them."""
+    """A group whose help lists the commands in the order in which a user needs them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(self.commands)
@@ -45,39 +45,43 @@ def cli() -> None:
     tempmailg demo                see it work on this machine, without a key
 
     The API key is TEMPMAILG_API_KEY, or stands in a config file that only you may read; see the README. MAILBOX is an
-    address; "-", or nothing where it may be left out, means the mailbox that "new" or "switch" told last.
+    address; "-", or nothing where it may be left out, means the mailbox that "new" or "switch" printed last.
     """  # noqa: D301 - click wants the character that backslash-b stands for
 
 
-def _note(context: click.Context, option: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's callback
+def _set_option(context: click.Context, option: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's callback
     if value and option.name:
-        setattr(context.ensure_object(Manner), option.name, True)
+        setattr(context.ensure_object(OutputOptions), option.name, True)
 
 
-def _options(function: F) -> F:
-    """Give a command the options that every command has; their values go to the context's `Manner`."""
+def _output_options(function: F) -> F:
+    """Give a command the options that every command has; their values go to the context's `OutputOptions`."""
     for option in (
-        click.option("--debug", is_flag=True, expose_value=False, callback=_note, help="Show an error's traceback."),
-        click.option("-q", "--quiet", is_flag=True, expose_value=False, callback=_note, help="Errors only on stderr."),
-        click.option("--json", is_flag=True, expose_value=False, callback=_note, help="Print JSON on stdout."),
+        click.option(
+            "--debug", is_flag=True, expose_value=False, callback=_set_option, help="Show an error's traceback."
+        ),
+        click.option(
+            "-q", "--quiet", is_flag=True, expose_value=False, callback=_set_option, help="Errors only on stderr."
+        ),
+        click.option("--json", is_flag=True, expose_value=False, callback=_set_option, help="Print JSON on stdout."),
     ):
         function = option(function)
     return function
 
 
-def _manner(function: F) -> F:
-    """The same for a command that wants to know: the `Manner` is its first argument."""
-    return click.pass_obj(_options(function))  # type: ignore[return-value] # click's decorators change the signature
+def _with_output(function: F) -> F:
+    """The same for a command that wants to know: the `OutputOptions` is its first argument."""
+    return click.pass_obj(_output_options(function))  # type: ignore[return-value] # click's decorators change the signature
 
 
 def _newest(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     from click.shell_completion import CompletionItem
 
-    from tempmailg._cli._clean import one_line
-    from tempmailg._cli._places import newest_address
+    from tempmailg._cli._recent import newest_address
+    from tempmailg._cli._sanitize import sanitize_line
 
     address = newest_address()
-    fits = address is not None and address.startswith(incomplete) and one_line(address) == address
+    fits = address is not None and address.startswith(incomplete) and sanitize_line(address) == address
     return [CompletionItem(address)] if fits else []
 
 
@@ -96,69 +100,69 @@ _message = click.argument("message")
     metavar="TYPE",
     help="free, premium or all; a free plan may ask for free ones only.",
 )
-@_manner
-def domains(manner: Manner, kind: DomainType) -> None:
+@_with_output
+def domains(output: OutputOptions, kind: DomainType) -> None:
     """List the domains that your plan allows."""
     from tempmailg._cli import _actions
 
-    _actions.start(manner, _actions.domains, kind)
+    _actions.start(output, _actions.domains, kind)
 
 
 @cli.command()
-@_manner
-def new(manner: Manner) -> None:
+@_with_output
+def new(output: OutputOptions) -> None:
     """Make a mailbox and print its address.
 
     It gets a random address and lives about ten minutes.
     """
     from tempmailg._cli import _actions
 
-    _actions.start(manner, _actions.new)
+    _actions.start(output, _actions.new)
 
 
 @cli.command()
 @_named_mailbox
 @click.argument("address", metavar="USERNAME@DOMAIN")
-@_manner
-def switch(manner: Manner, mailbox: str, address: str) -> None:
+@_with_output
+def switch(output: OutputOptions, mailbox: str, address: str) -> None:
     """Switch MAILBOX to another address and print it."""
     from tempmailg._cli import _actions
 
     username, at, domain = address.rpartition("@")
     if not (username and at and domain):
         raise click.BadParameter(f"{address!r} is no address like 'name@example.com'", param_hint="USERNAME@DOMAIN")
-    _actions.start(manner, _actions.switch, mailbox, username, domain)
+    _actions.start(output, _actions.switch, mailbox, username, domain)
 
 
 @cli.command()
 @_named_mailbox
-@_manner
-def rm(manner: Manner, mailbox: str) -> None:
+@_with_output
+def rm(output: OutputOptions, mailbox: str) -> None:
     """Delete MAILBOX and its messages."""
     from tempmailg._cli import _actions
 
-    _actions.start(manner, _actions.rm, mailbox)
+    _actions.start(output, _actions.rm, mailbox)
 
 
 @cli.command()
 @_mailbox
-@_manner
-def messages(manner: Manner, mailbox: str) -> None:
+@_with_output
+def messages(output: OutputOptions, mailbox: str) -> None:
     """List the messages of MAILBOX, the oldest first.
 
     To a pipe it writes lines of id, time, sender and subject, separated by tabs.
     """
     from tempmailg._cli import _actions
 
-    _actions.start(manner, _actions.messages, mailbox)
+    _actions.start(output, _actions.messages, mailbox)
 
 
 @cli.command()
 @_message
 @click.option("--html", "as_html", is_flag=True, help="Write the content to an HTML file and print its path.")
 @click.option("--to", type=click.Path(), metavar="FILE", help="The file for --html; a temporary file by default.")
-@_manner
-def read(manner: Manner, message: str, as_html: bool, to: str | None) -> None:  # noqa: FBT001 - click's flag
+@_with_output
+def read(output: OutputOptions, message: str, as_html: bool, to: str | None) -> None:  # noqa: FBT001 - click's flag
     """Show a message: its headers, text and attachments.
 
     The file that --html writes forbids its browser to load or run anything.
@@ -168,19 +172,19 @@ def read(manner: Manner, message: str, as_html: bool, to: str | None) -> None:  
     if to is not None and not as_html:
         raise click.UsageError("--to names the file for --html: give both")
     if as_html:
-        _actions.start(manner, _actions.save_html, message, to)
+        _actions.start(output, _actions.save_html, message, to)
     else:
-        _actions.start(manner, _actions.read, message)
+        _actions.start(output, _actions.read, message)
 
 
 @cli.command("rm-message")
 @click.argument("messages", metavar="MESSAGE...", nargs=-1, required=True)
-@_manner
-def rm_message(manner: Manner, messages: tuple[str, ...]) -> None:
+@_with_output
+def rm_message(output: OutputOptions, messages: tuple[str, ...]) -> None:
     """Delete messages."""
     from tempmailg._cli import _actions
 
-    _actions.start(manner, _actions.rm_message, messages)
+    _actions.start(output, _actions.rm_message, messages)
 
 
 @cli.command()
@@ -188,15 +192,15 @@ def rm_message(manner: Manner, messages: tuple[str, ...]) -> None:
 @click.argument("names", metavar="[NAME]...", nargs=-1)
 @click.option("--to", type=click.Path(file_okay=False), default=".", metavar="FOLDER", help="Where; by default here.")
 @click.option("--overwrite", is_flag=True, help="Replace files that exist instead of choosing other names.")
-@_manner
-def download(manner: Manner, message: str, names: tuple[str, ...], to: str, overwrite: bool) -> None:  # noqa: FBT001 - click's flag
+@_with_output
+def download(output: OutputOptions, message: str, names: tuple[str, ...], to: str, overwrite: bool) -> None:  # noqa: FBT001 - click's flag
     """Save the attachments of a message, all or those named, and print their paths.
 
     A file is whole or absent, and its name is made safe.
     """
     from tempmailg._cli import _actions
 
-    _actions.start(manner, _actions.download, message, names, to, overwrite)
+    _actions.start(output, _actions.download, message, names, to, overwrite)
 
 
 @cli.command()
@@ -215,9 +219,9 @@ def download(manner: Manner, message: str, names: tuple[str, ...], to: str, over
     metavar="SECONDS",
     help="How long to wait.",
 )
-@_manner
+@_with_output
 def wait(
-    manner: Manner,
+    output: OutputOptions,
     mailbox: str,
     code: bool,  # noqa: FBT001 - click's flags
     link: bool,  # noqa: FBT001
@@ -237,36 +241,43 @@ def wait(
     if code and link:
         raise click.UsageError("--code and --link are two answers: ask for one")
     answer: Answer | None = "code" if code else "link" if link else None
-    wanted = _actions.Wanted(
-        answer=answer, subject=subject, sender=sender, body=body, only_new=only_new, timeout=timeout
+    _actions.start(
+        output,
+        _actions.wait,
+        mailbox,
+        answer,
+        only_new=only_new,
+        timeout=timeout,
+        subject=subject,
+        sender=sender,
+        body=body,
     )
-    _actions.start(manner, _actions.wait, mailbox, wanted)
 
 
 @cli.command()
 @click.argument("mailboxes", metavar="[MAILBOX]...", nargs=-1, shell_complete=_newest)
 @click.option(
-    "--state", type=click.Path(dir_okay=False), metavar="FILE", help="Where to keep what was told, to resume."
+    "--state", type=click.Path(dir_okay=False), metavar="FILE", help="Where to keep what was printed, to resume."
 )
-@_manner
-def watch(manner: Manner, mailboxes: tuple[str, ...], state: str | None) -> None:
-    """Tell each message once as it arrives, until interrupted.
+@_with_output
+def watch(output: OutputOptions, mailboxes: tuple[str, ...], state: str | None) -> None:
+    """Print each message once as it arrives, until interrupted.
 
     With --state it goes on where the last watch with that file ended. With --json it prints a line of JSON for each
     message.
     """
     from tempmailg._cli import _actions
 
-    _actions.start(manner, _actions.watch, mailboxes or ("-",), state)
+    _actions.start(output, _actions.watch, mailboxes or ("-",), state)
 
 
 @cli.command()
-@_manner
-def quota(manner: Manner) -> None:
+@_with_output
+def quota(output: OutputOptions) -> None:
     """Show how many requests your key has left; asking costs one."""
     from tempmailg._cli import _actions
 
-    _actions.start(manner, _actions.quota)
+    _actions.start(output, _actions.quota)
 
 
 @cli.command()
@@ -281,7 +292,7 @@ def quota(manner: Manner) -> None:
     metavar="PORT",
     help="SMTP; 0 picks one.",
 )
-@_options
+@_output_options
 def sandbox(port: int, smtp_port: int) -> None:
     """Play the service on this machine until interrupted.
 
@@ -294,15 +305,15 @@ def sandbox(port: int, smtp_port: int) -> None:
 
 
 @cli.command()
-@_manner
-def demo(manner: Manner) -> int:
+@_with_output
+def demo(output: OutputOptions) -> int:
     """Send a real mail through a sandbox and read it with both clients.
 
     It needs no key and no network. Exit status 0 says that everything arrived as it was sent.
     """
     from tempmailg._cli import _local
 
-    return 0 if _local.demo(manner) else 1
+    return 0 if _local.demo(output) else 1
 
 
 @cli.command()

@@ -9,7 +9,7 @@ from tempmailg import _errors as err
 from tempmailg._cli._screen import Screen
 
 if TYPE_CHECKING:
-    from tempmailg._cli._manner import Manner
+    from tempmailg._cli._options import OutputOptions
     from tempmailg._demo import Step
 
 __all__ = ["demo", "sandbox"]
@@ -28,19 +28,19 @@ def sandbox(port: int, smtp_port: int) -> None:
         ) from None
 
 
-def demo(manner: Manner) -> bool:
+def demo(output: OutputOptions) -> bool:
     """Run the demo and return whether everything held."""
     from tempmailg import _demo
 
-    screen = Screen(manner)
+    screen = Screen(output)
     steps: list[Step] = []
 
-    def tell(step: Step) -> None:
+    def show(step: Step) -> None:
         steps.append(step)
-        if not manner.json:
+        if not output.json:
             screen.step(step.text, ok=step.ok)
 
-    holds = _demo.run(tell)
+    holds = _demo.run(show)
     if not screen.as_json({"ok": holds, "steps": steps}):
         screen.step("everything is as it was sent" if holds else "something is not as it was sent", ok=holds)
     return holds

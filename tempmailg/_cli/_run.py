@@ -1,4 +1,4 @@
-"""From the arguments to the exit status: what stops a command, and what its user is told."""
+"""From the arguments to the exit status: what stops a command, and what its user reads of it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from tempmailg._cli._clean import lines, one_line
 from tempmailg._cli._commands import COMPLETE_VARIABLE, cli
-from tempmailg._cli._manner import Manner
+from tempmailg._cli._options import OutputOptions
+from tempmailg._cli._sanitize import sanitize_line, sanitize_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,10 +35,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, 1 for an error, 2 for wrong usage, 124 for a wait without success, 130 for Ctrl-C.
     """
-    manner = Manner()
+    output = OutputOptions()
     _never_fail_to_print()
     try:
-        return _invoked(list(sys.argv[1:] if arguments is None else arguments), manner)
+        return _invoked(list(sys.argv[1:] if arguments is None else arguments), output)
     except BrokenPipeError:
         return _reader_left()
     except (KeyboardInterrupt, click.Abort):
@@ -46,17 +46,17 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except click.UsageError as error:  # click raises no other error here
         return _fail(USAGE, _usage(error))
     except Exception as error:  # noqa: BLE001 - the last line of defence: a person reads one line
-        return _failed(error, manner)
+        return _failed(error, output)
 
 
-def _invoked(arguments: list[str], manner: Manner) -> int:
+def _invoked(arguments: list[str], output: OutputOptions) -> int:
     """Do what `click.Group.main` does, which would print empty lines for Ctrl-C and hide a broken pipe."""
     if COMPLETE_VARIABLE in os.environ:
         from click.shell_completion import shell_complete
 
         return shell_complete(cli, {}, "tempmailg", COMPLETE_VARIABLE, os.environ[COMPLETE_VARIABLE])
     try:
-        with cli.make_context("tempmailg", arguments, obj=manner) as context:
+        with cli.make_context("tempmailg", arguments, obj=output) as context:
             status = cli.invoke(context)
     except click.exceptions.Exit as asked:
         status = asked.exit_code
@@ -64,13 +64,13 @@ def _invoked(arguments: list[str], manner: Manner) -> int:
     return status if isinstance(status, int) else 0
 
 
-def _failed(error: Exception, manner: Manner) -> int:
+def _failed(error: Exception, output: OutputOptions) -> int:
     from tempmailg._errors import TempMailError, WaitTimeoutError
 
-    if manner.debug:
+    if output.debug:
         import traceback
 
-        sys.stderr.write(lines("".join(traceback.format_exception(error))))
+        sys.stderr.write(sanitize_text("".join(traceback.format_exception(error))))
     if isinstance(error, WaitTimeoutError):
         return _fail(TIMED_OUT, str(error))
     if isinstance(error, TempMailError):
@@ -98,7 +98,7 @@ def _with_advice(error: TempMailError) -> str:
 
 def _fail(status: int, text: str) -> int:
     try:
-        sys.stderr.write(f"tempmailg: {one_line(text)}\n")
+        sys.stderr.write(f"tempmailg: {sanitize_line(text)}\n")
         sys.stderr.flush()
     except BrokenPipeError:
         return _reader_left()

@@ -1,7 +1,7 @@
 """What a command prints: the answer alone on stdout, what accompanies it on stderr.
 
 A terminal gets tables, colours and moving lines, a pipe gets lines and tabs, a program gets JSON. Whatever comes from a
-mail passes `_clean` before it is written, and reaches rich as `Text`, which knows no markup.
+mail passes `_sanitize` before it is written, and reaches rich as `Text`, which knows no markup.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TextIO
 
-from tempmailg._cli._clean import lines, one_line
+from tempmailg._cli._sanitize import sanitize_line, sanitize_text
 from tempmailg._cli._times import ago, stamp
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.live import Live
 
-    from tempmailg._cli._manner import Manner
+    from tempmailg._cli._options import OutputOptions
 
     Cell = str | datetime
 
@@ -34,39 +34,39 @@ class Screen:
     """The two streams of a command.
 
     Args:
-        manner: How the command was asked to speak.
+        output: How the command is to print.
     """
 
-    def __init__(self, manner: Manner) -> None:
-        self._manner = manner
+    def __init__(self, output: OutputOptions) -> None:
+        self._options = output
         self._live: Live | None = None
 
     @property
     def for_people(self) -> bool:
         """Whether somebody reads stdout as it is written."""
-        return not self._manner.json and sys.stdout.isatty()
+        return not self._options.json and sys.stdout.isatty()
 
     @property
     def _is_watched(self) -> bool:
-        return not self._manner.quiet and sys.stderr.isatty()
+        return not self._options.quiet and sys.stderr.isatty()
 
     # -- stdout --------------------------------------------------------------------------------------------------------
 
     def answer(self, value: object, text: str) -> None:
         """Print one value: as JSON, or as the one line that stands for it."""
         if not self.as_json(value):
-            self._write(one_line(text))
+            self._write(sanitize_line(text))
 
     def as_json(self, value: object) -> bool:
         """Print one value as one line of JSON if that is what was asked for, and say whether it was."""
-        if self._manner.json:
+        if self._options.json:
             self._write(to_json(value))
-        return self._manner.json
+        return self._options.json
 
     def path(self, path: Path) -> None:
         """Print a file's path, unless JSON was asked for; exactly, except to a terminal."""
-        if not self._manner.json:
-            self._write(one_line(str(path)) if self.for_people else str(path))
+        if not self._options.json:
+            self._write(sanitize_line(str(path)) if self.for_people else str(path))
 
     def step(self, text: str, *, ok: bool | None) -> None:
         """Print one line of a transcript."""
@@ -74,7 +74,7 @@ class Screen:
 
     def row(self, *cells: Cell) -> None:
         """Print one line of cells with tabs between them."""
-        self._write("\t".join(stamp(cell) if isinstance(cell, datetime) else one_line(cell) for cell in cells))
+        self._write("\t".join(stamp(cell) if isinstance(cell, datetime) else sanitize_line(cell) for cell in cells))
 
     def table(self, titles: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
         """Print rows: as a table for people, as lines with tabs for a pipe."""
@@ -89,7 +89,9 @@ class Screen:
         for title in titles:
             table.add_column(title, overflow="fold")
         for row in rows:
-            table.add_row(*(Text(ago(cell)) if isinstance(cell, datetime) else Text(lines(cell)) for cell in row))
+            table.add_row(
+                *(Text(ago(cell)) if isinstance(cell, datetime) else Text(sanitize_text(cell)) for cell in row)
+            )
         self._out().print(table)
 
     def page(self, headers: Iterable[tuple[str, str]], body: str) -> None:
@@ -97,7 +99,7 @@ class Screen:
         for name, value in headers:
             self.styled((f"{name}: ", "bold"), value)
         self._write("")
-        self._write(lines(body).rstrip())
+        self._write(sanitize_text(body).rstrip())
 
     def heading(self, text: str) -> None:
         """Print an empty line and a heading."""
@@ -106,7 +108,7 @@ class Screen:
 
     def styled(self, *parts: str | tuple[str, str]) -> None:
         """Print one line whose parts may each have a style."""
-        pairs = [(one_line(text), style) for text, style in ((p, "") if isinstance(p, str) else p for p in parts)]
+        pairs = [(sanitize_line(text), style) for text, style in ((p, "") if isinstance(p, str) else p for p in parts)]
         if not self.for_people:
             self._write("".join(text for text, _ in pairs))
             return
@@ -125,18 +127,18 @@ class Screen:
 
     # -- stderr --------------------------------------------------------------------------------------------------------
 
-    def note(self, text: str) -> None:
-        """Tell a person who reads stdout, and so runs no script, something that no program needs."""
+    def hint(self, text: str) -> None:
+        """Give a person who reads stdout, and so runs no script, a hint that no program needs."""
         if text and self._is_watched and self.for_people:
-            self._tell(text)
+            self._write_stderr(text)
 
     def warn(self, text: str) -> None:
-        """Tell of something that went wrong although the command goes on."""
-        self._tell(f"tempmailg: {text}")
+        """Report something that went wrong although the command goes on."""
+        self._write_stderr(f"tempmailg: {text}")
 
-    def _tell(self, text: str) -> None:
+    def _write_stderr(self, text: str) -> None:
         with self._paused():
-            sys.stderr.write(one_line(text) + "\n")
+            sys.stderr.write(sanitize_line(text) + "\n")
             sys.stderr.flush()
 
     @contextmanager
@@ -157,7 +159,7 @@ class Screen:
         spinner = Spinner("dots")
 
         def frame() -> Spinner:
-            text = Text(one_line(line()))
+            text = Text(sanitize_line(line()))
             text.truncate(max(1, console.width - 2), overflow="ellipsis")  # a second line would not be taken away
             spinner.update(text=text)
             return spinner
@@ -189,7 +191,7 @@ class Screen:
             name: The file's name.
 
         Yields:
-            What to call with bytes so far and bytes in all, or None if nobody looks.
+            What to call with bytes so far and bytes in all, or None if nobody watches.
         """
         console = _console(sys.stderr) if self._is_watched else None
         if console is None or console.is_dumb_terminal:
@@ -209,7 +211,7 @@ class Screen:
             redirect_stderr=False,
         )
         with bar:
-            task = bar.add_task(_cut(one_line(name), max(8, console.width // 3)), total=None)
+            task = bar.add_task(_cut(sanitize_line(name), max(8, console.width // 3)), total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
 
 

@@ -10,31 +10,18 @@ from attrs import frozen
 
 from tempmailg import _settings as settings
 from tempmailg._aiohttp import AiohttpTransport, environment_proxy
-from tempmailg._cli import _places
+from tempmailg._cli import _recent
+from tempmailg._cli._config import resolve_access
 from tempmailg._cli._screen import Screen
 from tempmailg._client import AsyncClient
+from tempmailg._counting import CountingTransport
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
     from tempmailg._models import Mailbox
-    from tempmailg.transport import Request, Response
 
 __all__ = ["Session", "opened"]
-
-
-class CountingTransport(AiohttpTransport):
-    """The real transport, which counts what it sends and what of it the service counts."""
-
-    requests = 0
-    spent = 0
-
-    async def request(self, request: Request, *, timeout: float, max_bytes: int) -> Response:
-        """See `Transport.request`."""
-        self.requests += 1
-        response = await super().request(request, timeout=timeout, max_bytes=max_bytes)
-        self.spent += 200 <= response.status < 300
-        return response
 
 
 @frozen
@@ -55,7 +42,7 @@ class Session:
 
     def mailbox(self, name: str) -> Mailbox | str:
         """Return the mailbox that an argument names; with what is known of it, if it is the newest one."""
-        newest = _places.newest(self.base_url)
+        newest = _recent.newest(self.base_url)
         if newest is not None and name in ("-", newest.email):
             return newest
         if name == "-":
@@ -64,15 +51,15 @@ class Session:
 
     def remember(self, mailbox: Mailbox) -> None:
         """Make a mailbox the one that ``-`` means."""
-        _places.remember(mailbox, self.base_url)
+        _recent.remember(mailbox, self.base_url)
 
 
 @asynccontextmanager
 async def opened(screen: Screen) -> AsyncGenerator[Session]:
     """Open a client with the key of the environment or the config file."""
-    key, url = _places.access()
+    key, url = resolve_access()
     base_url = settings.base_url_of(url)
-    transport = CountingTransport(base_url, proxy=environment_proxy(base_url))
+    transport = CountingTransport(AiohttpTransport(base_url, proxy=environment_proxy(base_url)))
     try:
         async with AsyncClient(key, transport=transport) as client:
             yield Session(client, screen, transport, base_url)

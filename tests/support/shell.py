@@ -12,7 +12,7 @@ import pytest
 
 from support.pty import Terminal
 from tempmailg._cli import run
-from tempmailg._cli._places import newest_address
+from tempmailg._cli._recent import newest_address
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

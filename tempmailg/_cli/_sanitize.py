@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["lines", "one_line", "url"]
+__all__ = ["ascii_url", "sanitize_line", "sanitize_text"]
 
 # What draws nothing: Unicode's Default_Ignorable_Code_Point (zero-width, soft hyphen, bidirectional controls, fillers,
 # variation selectors, tags), and the remaining format characters (category Cf).
@@ -29,17 +29,17 @@ _IN_LINES = {**_PICTURES, ord("\n"): "\n", ord("\t"): "    "}
 _NOT_IN_URLS = re.compile("[^\x21-\x7e]")
 
 
-def one_line(text: str) -> str:
+def sanitize_line(text: str) -> str:
     """Return `text` as one line without any character that could steer a terminal or hide itself."""
     return _INVISIBLE.sub("", text).translate(_PICTURES)
 
 
-def lines(text: str) -> str:
-    """Return `text` with its lines kept and everything else as `one_line` has it."""
+def sanitize_text(text: str) -> str:
+    """Return `text` with its lines kept and everything else as `sanitize_line` has it."""
     return _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text)).translate(_IN_LINES)
 
 
-def url(text: str) -> str:
+def ascii_url(text: str) -> str:
     """Return an address with every character that is not visible ASCII percent-encoded: it means the same."""
     from urllib.parse import quote  # not for the sake of a help text
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tempmailg._cli import _places
+from tempmailg._cli._files import replace_file
 
 if TYPE_CHECKING:
     from support.shell import Shell
@@ -139,7 +139,52 @@ def test_the_memory_holds_no_secret_and_is_private(shell: Shell) -> None:
     assert path.stat().st_mode & 0o777 == 0o600
 
 
-@pytest.mark.parametrize("text", ["", "[]", "null", "{}", '{"email": 1}', '{"expires_at": "x"}', "\x00"])
+@pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_a_config_file_may_come_from_a_windows_editor(keyless: Shell, codec: str) -> None:
+    """A byte order mark, which such editors write, is understood."""
+    mark = "" if codec in ("utf-8-sig", "utf-16") else "\ufeff"
+    path = _configure(keyless.home / "config.toml", "")
+    path.write_bytes((mark + _settings(keyless)).replace("\n", "\r\n").encode(codec))
+    keyless.set(TEMPMAILG_CONFIG=str(path))
+    assert keyless.answer("domains").startswith("example.com\t")
+
+
+def test_a_config_file_that_is_a_fifo_is_refused(keyless: Shell) -> None:
+    """A named pipe without a writer would hold up every command."""
+    path = keyless.home / "pipe"
+    os.mkfifo(path, 0o600)
+    keyless.set(TEMPMAILG_CONFIG=str(path))
+    outcome = keyless.run("domains")
+    assert (outcome.status, outcome.stderr) == (1, f"tempmailg: the config file {path} is no ordinary file\n")
+
+
+@pytest.mark.parametrize("path", ["/dev/zero", "/dev/full"])
+def test_a_config_file_that_is_none_is_refused(keyless: Shell, path: str) -> None:
+    """A device is not read, for it may have no end."""
+    keyless.set(TEMPMAILG_CONFIG=path)
+    outcome = keyless.run("domains")
+    assert (outcome.status, outcome.stderr) == (1, f"tempmailg: the config file {path} is no ordinary file\n")
+
+
+def test_a_config_file_without_end_is_refused(keyless: Shell) -> None:
+    """A file of two lines is never megabytes long, so no more than 64 KiB are read."""
+    path = _configure(keyless.home / "config.toml", _settings(keyless) + "#" * 70_000)
+    keyless.set(TEMPMAILG_CONFIG=str(path))
+    outcome = keyless.run("domains")
+    assert outcome.status == 1
+    assert "is larger than 64 KiB" in outcome.stderr
+
+
+def test_a_deeply_nested_config_file_is_malformed(keyless: Shell) -> None:
+    """Thousands of brackets are explained as any other wrong text is."""
+    path = _configure(keyless.home / "config.toml", "a = " + "[" * 60_000)
+    keyless.set(TEMPMAILG_CONFIG=str(path))
+    assert "must hold the line" in keyless.run("domains").stderr
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "null", "{}", '{"email": 1}', '{"expires_at": "x"}', "\x00", "[" * 60_000, "[" * 100_000]
+)
 def test_a_damaged_memory_is_as_good_as_none(shell: Shell, text: str) -> None:
     """Whatever stands in the remembering file, commands go on without it."""
     shell.answer("new")
@@ -158,13 +203,57 @@ def test_a_home_that_is_a_file_costs_the_shorthand_only(shell: Shell) -> None:
 def test_a_file_is_replaced_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A failure while a state is written leaves the old one, and nothing beside it."""
     path = tmp_path / "state"
-    _places.write_whole(path, "old")
+    replace_file(path, "old")
 
     def fail(_: int) -> None:
         raise OSError("the disk is full")
 
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="full"):
-        _places.write_whole(path, "new")
+        replace_file(path, "new")
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_memory_may_be_a_symbolic_link(shell: Shell) -> None:
+    """Where `mailbox.json` is a link, as dotfile managers make them, the file behind it is written and read."""
+    folder = shell.home / ".local/state/tempmailg"
+    folder.mkdir(parents=True)
+    elsewhere = shell.home / "dotfiles"
+    elsewhere.mkdir()
+    (folder / "mailbox.json").symlink_to(elsewhere / "mailbox.json")
+    address = shell.answer("new")
+    assert (folder / "mailbox.json").is_symlink()
+    assert address in (elsewhere / "mailbox.json").read_text()
+    assert (
+        shell.answer("switch", "-", f"x{address.partition('@')[0]}@example.org")
+        in (elsewhere / "mailbox.json").read_text()
+    )
+
+
+@pytest.mark.parametrize("path", ["/dev/full", "/dev/zero", "pipe"])
+def test_a_watch_state_that_is_no_file_is_refused(shell: Shell, path: str) -> None:
+    """A device or a pipe as `--state` ends the command before a request is sent, and nothing is read from it."""
+    os.mkfifo(shell.home / "pipe", 0o600)
+    before = len(shell.sandbox.journal)
+    outcome = shell.run("watch", "box@example.com", "--state", path)
+    assert outcome.status == 1
+    assert f"{path} is no ordinary file: name another file for --state" in outcome.stderr
+    assert len(shell.sandbox.journal) == before
+
+
+def test_a_watch_state_without_end_is_refused(shell: Shell) -> None:
+    """No more than 16 MiB of a state are read, which are the ids of a quarter of a million messages."""
+    with Path("state").open("wb") as file:
+        file.truncate(16 * 1024 * 1024 + 1)
+    outcome = shell.run("watch", "box@example.com", "--state", "state")
+    assert outcome.status == 1
+    assert "state is larger than 16 MiB" in outcome.stderr
+
+
+def test_a_deeply_nested_watch_state_is_refused(shell: Shell) -> None:
+    """JSON that is nested too deeply for any reader is an unusable state, not a bug."""
+    Path("state").write_text("[" * 100_000)
+    outcome = shell.run("watch", "box@example.com", "--state", "state")
+    assert outcome.status == 1
+    assert "bug" not in outcome.stderr

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tempmailg._cli._clean import lines, one_line, url
+from tempmailg._cli._sanitize import ascii_url, sanitize_line, sanitize_text
 
 _ACTING = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # controls, format characters, half characters, line and paragraph ends
 
@@ -26,28 +26,28 @@ def _acting(text: str) -> set[str]:
 @given(_ANY_TEXT | _HOSTILE_TEXT)
 def test_one_line_holds_nothing_that_acts(text: str) -> None:
     """Whatever a subject holds, its line has no control, bidirectional, zero-width or half character."""
-    assert not _acting(one_line(text))
+    assert not _acting(sanitize_line(text))
 
 
 @given(_ANY_TEXT | _HOSTILE_TEXT)
 def test_lines_hold_nothing_that_acts_but_line_ends(text: str) -> None:
     """Whatever a body holds, its lines have nothing that acts, and cleaning them again changes nothing."""
-    cleaned = lines(text)
+    cleaned = sanitize_text(text)
     assert _acting(cleaned) <= {"\n"}
-    assert lines(cleaned) == cleaned
+    assert sanitize_text(cleaned) == cleaned
 
 
 @given(st.text(st.characters(categories=["L", "N", "P", "S"], max_codepoint=0x10FF)))
 def test_ordinary_text_stays_as_it_is(text: str) -> None:
     """Letters, digits and signs of living scripts are not touched."""
     if not set(text) & set("\u115f\u1160\u3164"):
-        assert one_line(text) == lines(text) == text
+        assert sanitize_line(text) == sanitize_text(text) == text
 
 
 @given(_ANY_TEXT)
 def test_an_address_keeps_its_meaning(text: str) -> None:
     """An address becomes visible ASCII, and decoding it gives the same address."""
-    told = url(text)
+    told = ascii_url(text)
     assert told.isascii()
     assert not _acting(told)
     if text.isprintable() and "%" not in text:
@@ -67,9 +67,9 @@ def test_an_address_keeps_its_meaning(text: str) -> None:
 )
 def test_what_acts_is_shown_or_dropped(text: str, shown: str) -> None:
     """Controls become pictures, invisible characters go, and words keep their order."""
-    assert one_line(text) == shown
+    assert sanitize_line(text) == shown
 
 
 def test_all_line_ends_end_lines() -> None:
     """Line ends of every system and of Unicode become one kind."""
-    assert lines("a\r\nb\rc\x0bd\u2028e\u2029f\x85g") == "a\nb\nc\nd\ne\nf\ng"
+    assert sanitize_text("a\r\nb\rc\x0bd\u2028e\u2029f\x85g") == "a\nb\nc\nd\ne\nf\ng"

@@ -1,16 +1,16 @@
-"""How a command was asked to speak."""
+"""How a command is to print."""
 
 from __future__ import annotations
 
-__all__ = ["Manner"]
+__all__ = ["OutputOptions"]
 
 
-class Manner:
+class OutputOptions:
     """The options that every command has.
 
     Attributes:
         json: Whether stdout is for a program that reads JSON.
-        quiet: Whether stderr is to tell of nothing but errors.
+        quiet: Whether stderr is for errors only.
         debug: Whether an error is to show its traceback.
     """
 

@@ -1,0 +1,68 @@
+"""Where a command takes the API key and the base URL from: the environment, or the user's config file."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Final
+
+import click
+
+from tempmailg._cli._files import UnusableFileError, read_text
+from tempmailg._errors import ConfigurationError
+
+__all__ = ["APP", "config_path", "resolve_access"]
+
+APP: Final = "tempmailg"
+"""The name of this program's folders."""
+
+_MAX_BYTES: Final = 64 * 1024  # of a file of two lines
+
+
+def config_path() -> Path:
+    """Return where the config file belongs: at ``TEMPMAILG_CONFIG``, or in the platform's folder for settings."""
+    chosen = os.environ.get("TEMPMAILG_CONFIG")
+    return Path(chosen) if chosen else Path(click.get_app_dir(APP), "config.toml")
+
+
+def resolve_access() -> tuple[str, str | None]:
+    """Return the API key and the base URL, None for the service's own.
+
+    Key and URL come from one place, environment or file: a key is never sent to a URL that somebody set elsewhere.
+
+    Raises:
+        ConfigurationError: There is no key, or others could read it.
+    """
+    key, url = os.environ.get("TEMPMAILG_API_KEY"), os.environ.get("TEMPMAILG_BASE_URL") or None
+    if key is not None:
+        return key, url
+    path = config_path()
+    settings = _read(path)
+    if settings is None:
+        raise ConfigurationError(
+            f'no API key: set TEMPMAILG_API_KEY, or write api_key = "…" into {path} (and chmod 600 it)'
+        )
+    if url is not None and url != settings.get("base_url"):
+        raise ConfigurationError(
+            f"TEMPMAILG_BASE_URL is set but TEMPMAILG_API_KEY is not, and the key in {path} is not for that URL:"
+            " set both, or neither"
+        )
+    return settings["api_key"], settings.get("base_url")
+
+
+def _read(path: Path) -> dict[str, str] | None:
+    try:
+        text = read_text(path, max_bytes=_MAX_BYTES, private=True)
+    except FileNotFoundError:
+        return None
+    except UnusableFileError as error:
+        raise ConfigurationError(f"the config file {path} {error}") from None
+    try:
+        settings = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError):
+        settings = {}
+    known = {name: value for name, value in settings.items() if name in ("api_key", "base_url")}
+    if "api_key" not in known or not all(isinstance(value, str) for value in known.values()):
+        raise ConfigurationError(f'{path} must hold the line api_key = "…", and may hold base_url = "…"')
+    return known
