@@ -394,7 +394,7 @@ class Client:
         match: Callable[[Message], bool | Awaitable[bool]] | None = None,
         ignore: Iterable[Message | str] = (),
     ) -> Message:
-        """Wait for the message that meets all criteria, looking as often as is worth its quota (`GET /messages`).
+        """Wait for the message that meets all criteria, polling as often as is worth its quota (`GET /messages`).
 
         Messages that are there already count. If several fit, the newest is returned.
 
@@ -414,7 +414,7 @@ class Client:
             WaitTimeoutError: None came in time; its text and fields say what was seen instead.
             MailboxGoneError: The mailbox expired or was deleted first.
             QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
-            TempMailError: The service refused the look, for instance because of the key.
+            TempMailError: The service refused the poll, for instance because of the key.
         """
         return self._lease.run(
             self._client.wait_for_message,
@@ -458,7 +458,7 @@ class Client:
             WaitTimeoutError: None came in time; its text and fields say what was seen instead.
             MailboxGoneError: The mailbox expired or was deleted first.
             QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
-            TempMailError: The service refused the look, for instance because of the key.
+            TempMailError: The service refused the poll, for instance because of the key.
         """
         return self._lease.run(
             self._client.wait_for_messages,
@@ -505,7 +505,7 @@ class Client:
             WaitTimeoutError: None came in time; its text and fields say what was seen instead.
             MailboxGoneError: The mailbox expired or was deleted first.
             QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
-            TempMailError: The service refused the look, for instance because of the key.
+            TempMailError: The service refused the poll, for instance because of the key.
         """
         return self._lease.run(
             self._client.wait_for_code,
@@ -554,7 +554,7 @@ class Client:
             WaitTimeoutError: None came in time; its text and fields say what was seen instead.
             MailboxGoneError: The mailbox expired or was deleted first.
             QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
-            TempMailError: The service refused the look, for instance because of the key.
+            TempMailError: The service refused the poll, for instance because of the key.
         """
         return self._lease.run(
             self._client.wait_for_link,
@@ -582,7 +582,7 @@ class Client:
     ) -> None:
         """Wait a while and make sure that no message meets all criteria (`GET /messages`).
 
-        Messages that are there already count. The last look is at the end of the time, and it must have succeeded.
+        Messages that are there already count. The last poll is at the end of the time, and it must have succeeded.
 
         Args:
             mailbox: The mailbox or its address.
@@ -597,7 +597,7 @@ class Client:
             AssertionError: There is one; the text says which.
             MailboxGoneError: The mailbox expired or was deleted first.
             QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
-            TempMailError: The last look failed, so nothing can be said.
+            TempMailError: The last poll failed, so nothing can be said.
         """
         self._lease.run(
             self._client.assert_no_message,
@@ -644,7 +644,7 @@ class Client:
             WaitTimeoutError: None came in time; its text and fields say what was seen instead.
             MailboxGoneError: The mailbox expired or was deleted first.
             QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
-            TempMailError: The service refused the look, for instance because of the key.
+            TempMailError: The service refused the poll, for instance because of the key.
         """
         return BlockingExpectedMessage(
             self._lease,
@@ -660,7 +660,7 @@ class Client:
         forever: bool = False,
         on_gone: Callable[[err.MailboxGoneError], object] | None = None,
     ) -> BlockingWatch:
-        """Watch any number of mailboxes and tell each message once (`GET /messages`).
+        """Watch any number of mailboxes and deliver each message once (`GET /messages`).
 
         ::
 
@@ -672,10 +672,10 @@ class Client:
         Args:
             mailboxes: The mailboxes or their addresses; `BlockingWatch.add` and `BlockingWatch.discard` change them on
                 the way.
-            state: What `BlockingWatch.seen` returned in an earlier run: the messages in it are not told again.
+            state: What `BlockingWatch.seen` returned in an earlier run: the messages in it are not delivered again.
             forever: Whether to go on when the last mailbox is gone, because others will be added. If not, the iteration
                 ends then.
-            on_gone: Called for each mailbox that expired or was deleted, after its messages were told.
+            on_gone: Called for each mailbox that expired or was deleted, after its messages were delivered.
 
         Returns:
             A context manager and iterator of messages. A message counts as seen when the next one is asked for.
@@ -806,10 +806,10 @@ class BlockingExpectedMessage(_Twin[ExpectedMessage]):
 
 
 class BlockingWatch(_Twin[Watch]):
-    """Tells each message of any number of mailboxes once: a context manager and iterator.
+    """Delivers each message of any number of mailboxes once: a context manager and iterator.
 
     Made by `Client.watch`. A message counts as seen when the consumer asks for the next one, so what was being worked
-    on when a program stopped is told again by a watch that goes on from `seen`.
+    on when a program stopped is delivered again by a watch that goes on from `seen`.
     """
 
     def add(self, *mailboxes: Mailbox | str) -> None:
@@ -825,7 +825,7 @@ class BlockingWatch(_Twin[Watch]):
         self._use(self._inner.add, *mailboxes)
 
     def discard(self, *mailboxes: Mailbox | str) -> None:
-        """Watch these mailboxes no longer: none of their messages is told any more, and what was seen is forgotten.
+        """Stop watching these mailboxes: no message of theirs is delivered any more, and what was seen is forgotten.
 
         Args:
             mailboxes: The mailboxes or their addresses; one that is not watched does no harm.
@@ -837,7 +837,7 @@ class BlockingWatch(_Twin[Watch]):
 
         Returns:
             The ids of the messages by the address of their mailbox, for all mailboxes that are watched. The message
-            that was told last is not among them before the next one is asked for.
+            that was delivered last is not among them before the next one is asked for.
         """
         return self._use(self._inner.seen)
 

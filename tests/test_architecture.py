@@ -25,6 +25,7 @@ ROOMS = [
     "_endpoints",
     "_wire",
     "_pace",
+    "_quota",
     "_transport",
     "_deadlines",
     "_aiohttp",

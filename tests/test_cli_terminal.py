@@ -87,8 +87,8 @@ def test_colours_obey_no_color(shell: Shell) -> None:
 def test_wait_shows_a_spinner_and_prints_the_code(shell: Shell, address: str) -> None:
     """While `wait` waits, a line tells time, looks, quota and expiry; the code stands alone on stdout."""
     with shell.terminal("wait", "--code", piped=True) as terminal:
-        terminal.expect("of 1:00 · looks: ")
-        terminal.expect("looks: 2 · quota spent: 2 · expires in 9:")
+        terminal.expect("of 1:00 · polls: ")
+        terminal.expect("polls: 2 · quota spent: 2 · expires in 9:")
         terminal.expect(f" · {address}")
         _send(shell, address, "Sign in")
         assert terminal.finish() == 0

@@ -287,7 +287,7 @@ def _waiting_line(session: Session, mailbox: Mailbox | str, timeout: float) -> C
 
 def _cost(session: Session) -> str:
     traffic = session.traffic
-    return f"looks: {traffic.requests} · quota spent: {traffic.spent}"
+    return f"polls: {traffic.requests} · quota spent: {traffic.spent}"
 
 
 async def watch(session: Session, names: Sequence[str], state_file: str | None) -> None:
