@@ -1,4 +1,4 @@
-"""Waits in arithmetic: when mail arrives, when a schedule looks, what the message's delay and its price are."""
+"""Waits in arithmetic: when mail arrives, when a schedule polls, what the message's delay and its price are."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from random import Random
 from statistics import fmean
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from tempmailg._pace import look_gap
+from tempmailg._waiting._schedule import poll_interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["PATIENCE", "Cost", "arrivals", "cost_of", "schedules"]
 
 Gap: TypeAlias = Callable[[float, int, float], float]
-"""From the seconds since the wait began, the looks so far and a random number to the seconds until the next look."""
+"""From the seconds since the wait began, the polls so far and a random number to the seconds until the next poll."""
 
 PATIENCE: Final = 300.0
 """Seconds after which a wait gives up."""
@@ -31,7 +31,7 @@ class Cost:
     """What a schedule costs.
 
     Args:
-        delay: Seconds between a message's arrival and the look that finds it, on average.
+        delay: Seconds between a message's arrival and the poll that finds it, on average.
         late: The 95th percentile of that.
         found: Requests of a wait whose message arrives, on average.
         never: Requests of a wait whose message never arrives.
@@ -64,17 +64,17 @@ def cost_of(gap: Gap, times: Sequence[float], *, seed: int = 2) -> Cost:
     delays: list[float] = []
     requests: list[int] = []
     for time in times:
-        for number, look in enumerate(_looks(gap, chance), 1):
-            if look >= time:
-                delays.append(look - time)
+        for number, poll in enumerate(_polls(gap, chance), 1):
+            if poll >= time:
+                delays.append(poll - time)
                 requests.append(number)
                 break
-    never = fmean(sum(1 for _ in _looks(gap, chance)) for _ in range(min(200, len(times))))
+    never = fmean(sum(1 for _ in _polls(gap, chance)) for _ in range(min(200, len(times))))
     return Cost(fmean(delays), sorted(delays)[int(0.95 * len(delays))], fmean(requests), never)
 
 
-def _looks(gap: Gap, chance: Random) -> Iterator[float]:
-    """Give the times at which a wait looks, the last one at its end."""
+def _polls(gap: Gap, chance: Random) -> Iterator[float]:
+    """Give the times at which a wait polls, the last one at its end."""
     time, number = 0.0, 0
     while time < PATIENCE:
         yield time
@@ -86,7 +86,7 @@ def _looks(gap: Gap, chance: Random) -> Iterator[float]:
 def schedules(times: Sequence[float]) -> Mapping[str, Gap]:
     """Return the schedules to compare by their names."""
     return {
-        "tempmailg": lambda quiet, _number, chance: look_gap(quiet, chance),
+        "tempmailg": lambda quiet, _number, chance: poll_interval(quiet, chance),
         "every 0.5 s": lambda _quiet, _number, _chance: 0.5,
         "every 1 s": lambda _quiet, _number, _chance: 1.0,
         "every 2 s": lambda _quiet, _number, _chance: 2.0,

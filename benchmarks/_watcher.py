@@ -58,13 +58,13 @@ async def deliveries(client: AsyncClient, *, mailboxes: int, messages: int) -> d
                 await anext(watch)  # a message told twice would be here
                 told += 1
         after = _resident()
-        looks = watch.health.looks
+        polls = watch.health.polls
     return {
         "told": told,
         "distinct": sum(len(set(ids)) for ids in seen.values()) + 1,  # the last one is not seen before the next
         "seconds": seconds,
-        "looks": looks,
-        "cpu_each": (time.process_time() - cpu) / looks,
+        "polls": polls,
+        "cpu_each": (time.process_time() - cpu) / polls,
         "memory_each": (after - before) / mailboxes,
     }
 
@@ -83,20 +83,20 @@ def _resident() -> int:
 
 
 async def processor(client: AsyncClient, *, mailboxes: int, messages: int, rounds: int, calls: int) -> dict[str, Any]:
-    """Compare a look at an unchanged mailbox with a plain `list_messages`, in rounds that alternate."""
+    """Compare a poll of an unchanged mailbox with a plain `list_messages`, in rounds that alternate."""
     plain: list[float] = []
-    looks: list[float] = []
+    polls: list[float] = []
     async with client.watch(*_boxes(mailboxes)) as watch:
         for _ in range(mailboxes * messages):
             await anext(watch)
     for _ in range(rounds):
         plain.append(await _plain(client, calls))
-        looks.append(await _unchanged(client, mailboxes, messages, calls))
-    return {"plain": plain, "looks": looks}
+        polls.append(await _unchanged(client, mailboxes, messages, calls))
+    return {"plain": plain, "polls": polls}
 
 
 async def _plain(client: AsyncClient, calls: int) -> float:
-    """Return the processor's seconds for one call, 32 at a time like the looks."""
+    """Return the processor's seconds for one call, 32 at a time like the polls."""
     left = iter(_boxes(calls))
 
     async def work() -> None:
@@ -109,15 +109,15 @@ async def _plain(client: AsyncClient, calls: int) -> float:
 
 
 async def _unchanged(client: AsyncClient, mailboxes: int, messages: int, calls: int) -> float:
-    """Return the processor's seconds for one look, in which nothing is new."""
+    """Return the processor's seconds for one poll, in which nothing is new."""
     async with client.watch(*_boxes(mailboxes)) as watch:
         for _ in range(mailboxes * messages):
             await anext(watch)
-        before, cpu = watch.health.looks, time.process_time()
+        before, cpu = watch.health.polls, time.process_time()
         with suppress(TimeoutError):
             async with asyncio.timeout(max(1.5, calls / 1_000)):
                 await anext(watch)  # nothing comes
-        return (time.process_time() - cpu) / (watch.health.looks - before)
+        return (time.process_time() - cpu) / (watch.health.polls - before)
 
 
 async def fleet(client: AsyncClient, *, mailboxes: int, seconds: float, number: int) -> dict[str, Any]:
@@ -127,7 +127,7 @@ async def fleet(client: AsyncClient, *, mailboxes: int, seconds: float, number: 
             async with asyncio.timeout(seconds):
                 async for _message in watch:
                     pass
-        return {"looks": watch.health.looks, "quota_spent": watch.health.quota_spent}
+        return {"polls": watch.health.polls, "quota_spent": watch.health.quota_spent}
 
 
 async def crowd(client: AsyncClient, *, mailboxes: int, seconds: float, number: int) -> dict[str, Any]:

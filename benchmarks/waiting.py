@@ -108,8 +108,8 @@ def _delivered(*, short: bool) -> Measure:
         "told": result["told"],
         "distinct": result["distinct"],
         "seconds": result["seconds"],
-        "looks/s": result["looks"] / result["seconds"],
-        "CPU µs/look": result["cpu_each"] * 1e6,
+        "polls/s": result["polls"] / result["seconds"],
+        "CPU µs/poll": result["cpu_each"] * 1e6,
         "bytes/mailbox": result["memory_each"],
     }
     goals = [
@@ -124,20 +124,20 @@ def _unchanged(*, short: bool) -> Measure:
     rows: list[Row] = []
     goals: list[Goal] = []
     for length in (1, 10):
-        plain, looks = _looks_and_lists(length, short=short)
-        share, size = ratio(looks, plain), f"{2 * length} KB each"
+        plain, polls = _polls_and_lists(length, short=short)
+        share, size = ratio(polls, plain), f"{2 * length} KB each"
         rows.append(Row(f"list_messages, {size}", {"CPU µs/call": spread(plain).median * 1e6}))
-        rows.append(Row(f"a look of a watch, {size}", {"CPU µs/call": spread(looks).median * 1e6}, share))
-        goals.append(Goal(f"processor time of a look, as a share of list_messages, {size}", 0.6, share))
-    return Measure("A look at an unchanged mailbox of 20 messages", rows, goals, "list_messages")
+        rows.append(Row(f"a poll of a watch, {size}", {"CPU µs/call": spread(polls).median * 1e6}, share))
+        goals.append(Goal(f"processor time of a poll, as a share of list_messages, {size}", 0.6, share))
+    return Measure("A poll of an unchanged mailbox of 20 messages", rows, goals, "list_messages")
 
 
-def _looks_and_lists(length: int, *, short: bool) -> tuple[list[float], list[float]]:
-    """Return the processor's seconds of a plain list and of a look, by rounds."""
+def _polls_and_lists(length: int, *, short: bool) -> tuple[list[float], list[float]]:
+    """Return the processor's seconds of a plain list and of a poll, by rounds."""
     mailboxes, rounds, calls = (100, 1, 1_000) if short else (1_000, 15, 1_000)
     with running_inboxes(Plan(held=20, length=length)) as (base_url, _):
         result = result_of(begin("processor", base_url, mailboxes=mailboxes, messages=20, rounds=rounds, calls=calls))
-    return result["plain"], result["looks"]
+    return result["plain"], result["polls"]
 
 
 # ---------------------------------------------------------------------------------------------------------- a fleet

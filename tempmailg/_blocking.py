@@ -379,7 +379,7 @@ class Client(ClientBase):
         match: Callable[[Message], bool | Awaitable[bool]] | None = None,
         ignore: Iterable[Message | str] = (),
     ) -> Message:
-        """Wait for the message that meets all criteria, looking as often as is worth its quota (`GET /messages`).
+        """Wait for the message that meets all criteria, polling as often as is worth its quota (`GET /messages`).
 
         Messages that are there already count. If several fit, the newest is returned.
 
@@ -399,7 +399,7 @@ class Client(ClientBase):
             WaitTimeoutError: None came in time; its text and fields say what was seen instead.
             MailboxGoneError: The mailbox expired or was deleted first.
             QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
-            TempMailError: The service refused the look, for instance because of the key.
+            TempMailError: The service refused the poll, for instance because of the key.
         """
         return self._lease.run(
             self._client.wait_for_message,
@@ -443,7 +443,7 @@ class Client(ClientBase):
             WaitTimeoutError: None came in time; its text and fields say what was seen instead.
             MailboxGoneError: The mailbox expired or was deleted first.
             QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
-            TempMailError: The service refused the look, for instance because of the key.
+            TempMailError: The service refused the poll, for instance because of the key.
         """
         return self._lease.run(
             self._client.wait_for_messages,
@@ -490,7 +490,7 @@ class Client(ClientBase):
             WaitTimeoutError: None came in time; its text and fields say what was seen instead.
             MailboxGoneError: The mailbox expired or was deleted first.
             QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
-            TempMailError: The service refused the look, for instance because of the key.
+            TempMailError: The service refused the poll, for instance because of the key.
         """
         return self._lease.run(
             self._client.wait_for_code,
@@ -539,7 +539,7 @@ class Client(ClientBase):
             WaitTimeoutError: None came in time; its text and fields say what was seen instead.
             MailboxGoneError: The mailbox expired or was deleted first.
             QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
-            TempMailError: The service refused the look, for instance because of the key.
+            TempMailError: The service refused the poll, for instance because of the key.
         """
         return self._lease.run(
             self._client.wait_for_link,
@@ -567,7 +567,7 @@ class Client(ClientBase):
     ) -> None:
         """Wait a while and make sure that no message meets all criteria (`GET /messages`).
 
-        Messages that are there already count. The last look is at the end of the time, and it must have succeeded.
+        Messages that are there already count. The last poll is at the end of the time, and it must have succeeded.
 
         Args:
             mailbox: The mailbox or its address.
@@ -582,7 +582,7 @@ class Client(ClientBase):
             AssertionError: There is one; the text says which.
             MailboxGoneError: The mailbox expired or was deleted first.
             QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
-            TempMailError: The last look failed, so nothing can be said.
+            TempMailError: The last poll failed, so nothing can be said.
         """
         self._lease.run(
             self._client.assert_no_message,
@@ -629,7 +629,7 @@ class Client(ClientBase):
             WaitTimeoutError: None came in time; its text and fields say what was seen instead.
             MailboxGoneError: The mailbox expired or was deleted first.
             QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
-            TempMailError: The service refused the look, for instance because of the key.
+            TempMailError: The service refused the poll, for instance because of the key.
         """
         return BlockingExpectedMessage(
             self._lease,
@@ -645,7 +645,7 @@ class Client(ClientBase):
         forever: bool = False,
         on_gone: Callable[[err.MailboxGoneError], object] | None = None,
     ) -> BlockingWatch:
-        """Watch any number of mailboxes and tell each message once (`GET /messages`).
+        """Watch any number of mailboxes and deliver each message once (`GET /messages`).
 
         ::
 
@@ -657,10 +657,10 @@ class Client(ClientBase):
         Args:
             mailboxes: The mailboxes or their addresses; `BlockingWatch.add` and `BlockingWatch.discard` change them on
                 the way.
-            state: What `BlockingWatch.seen` returned in an earlier run: the messages in it are not told again.
+            state: What `BlockingWatch.seen` returned in an earlier run: the messages in it are not delivered again.
             forever: Whether to go on when the last mailbox is gone, because others will be added. If not, the iteration
                 ends then.
-            on_gone: Called for each mailbox that expired or was deleted, after its messages were told.
+            on_gone: Called for each mailbox that expired or was deleted, after its messages were delivered.
 
         Returns:
             A context manager and iterator of messages. A message counts as seen when the next one is asked for.

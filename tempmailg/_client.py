@@ -377,7 +377,7 @@ class AsyncClient:
         match: Callable[[Message], bool | Awaitable[bool]] | None = None,
         ignore: Iterable[Message | str] = (),
     ) -> Message:
-        """Wait for the message that meets all criteria, looking as often as is worth its quota (`GET /messages`).
+        """Wait for the message that meets all criteria, polling as often as is worth its quota (`GET /messages`).
 
         Messages that are there already count. If several fit, the newest is returned.
 
@@ -397,7 +397,7 @@ class AsyncClient:
             WaitTimeoutError: None came in time; its text and fields say what was seen instead.
             MailboxGoneError: The mailbox expired or was deleted first.
             QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
-            TempMailError: The service refused the look, for instance because of the key.
+            TempMailError: The service refused the poll, for instance because of the key.
         """
         criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
         return (await waiting.wait_for_messages(self._sender, mailbox, criteria, timeout=timeout, count=1))[0]
@@ -433,7 +433,7 @@ class AsyncClient:
             WaitTimeoutError: None came in time; its text and fields say what was seen instead.
             MailboxGoneError: The mailbox expired or was deleted first.
             QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
-            TempMailError: The service refused the look, for instance because of the key.
+            TempMailError: The service refused the poll, for instance because of the key.
         """
         criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
         return await waiting.wait_for_messages(self._sender, mailbox, criteria, timeout=timeout, count=count)
@@ -471,7 +471,7 @@ class AsyncClient:
             WaitTimeoutError: None came in time; its text and fields say what was seen instead.
             MailboxGoneError: The mailbox expired or was deleted first.
             QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
-            TempMailError: The service refused the look, for instance because of the key.
+            TempMailError: The service refused the poll, for instance because of the key.
         """
         criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
         find = waiting.code_finder(length=length, pattern=pattern)
@@ -511,7 +511,7 @@ class AsyncClient:
             WaitTimeoutError: None came in time; its text and fields say what was seen instead.
             MailboxGoneError: The mailbox expired or was deleted first.
             QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
-            TempMailError: The service refused the look, for instance because of the key.
+            TempMailError: The service refused the poll, for instance because of the key.
         """
         criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
         find = waiting.link_finder(contains=contains, text=text)
@@ -530,7 +530,7 @@ class AsyncClient:
     ) -> None:
         """Wait a while and make sure that no message meets all criteria (`GET /messages`).
 
-        Messages that are there already count. The last look is at the end of the time, and it must have succeeded.
+        Messages that are there already count. The last poll is at the end of the time, and it must have succeeded.
 
         Args:
             mailbox: The mailbox or its address.
@@ -545,7 +545,7 @@ class AsyncClient:
             AssertionError: There is one; the text says which.
             MailboxGoneError: The mailbox expired or was deleted first.
             QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
-            TempMailError: The last look failed, so nothing can be said.
+            TempMailError: The last poll failed, so nothing can be said.
         """
         criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
         await waiting.assert_no_message(self._sender, mailbox, criteria, within=within)
@@ -584,7 +584,7 @@ class AsyncClient:
             WaitTimeoutError: None came in time; its text and fields say what was seen instead.
             MailboxGoneError: The mailbox expired or was deleted first.
             QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
-            TempMailError: The service refused the look, for instance because of the key.
+            TempMailError: The service refused the poll, for instance because of the key.
         """
         criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match)
         return waiting.ExpectedMessage(self._sender, mailbox, criteria, timeout=timeout)
@@ -596,7 +596,7 @@ class AsyncClient:
         forever: bool = False,
         on_gone: Callable[[err.MailboxGoneError], object] | None = None,
     ) -> Watch:
-        """Watch any number of mailboxes and tell each message once (`GET /messages`).
+        """Watch any number of mailboxes and deliver each message once (`GET /messages`).
 
         ::
 
@@ -607,10 +607,10 @@ class AsyncClient:
 
         Args:
             mailboxes: The mailboxes or their addresses; `Watch.add` and `Watch.discard` change them on the way.
-            state: What `Watch.seen` returned in an earlier run: the messages in it are not told again.
+            state: What `Watch.seen` returned in an earlier run: the messages in it are not delivered again.
             forever: Whether to go on when the last mailbox is gone, because others will be added. If not, the iteration
                 ends then.
-            on_gone: Called for each mailbox that expired or was deleted, after its messages were told.
+            on_gone: Called for each mailbox that expired or was deleted, after its messages were delivered.
 
         Returns:
             A context manager and iterator of messages. A message counts as seen when the next one is asked for.

@@ -11,7 +11,7 @@ from attrs import field, frozen
 from tempmailg import _errors as err
 from tempmailg import _wire as wire
 from tempmailg._budget import take_from_request_budget
-from tempmailg._pace import QuotaPace, ServiceClock
+from tempmailg._quota import QuotaBook
 from tempmailg._retry import RetryBudget, retry_delay, was_not_processed
 from tempmailg.transport import Request, Response
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tempmailg._endpoints import Call
     from tempmailg._models import Quota
     from tempmailg._settings import Secret
-    from tempmailg.transport import AnswerHeaders, ResponseStream, Transport
+    from tempmailg.transport import ResponseStream, Transport
 
 __all__ = ["CallAttempts", "Core", "Sender"]
 
@@ -33,7 +33,7 @@ _ERROR_BODY: Final = 64 * 1024  # bytes read of an answer that is an error: its 
 
 
 class Background(Protocol):
-    """What works behind a client, such as the looks for its waits and watches, and ends with it."""
+    """What works behind a client, such as the polls for its waits and watches, and ends with it."""
 
     async def stop(self) -> None:
         """End it; whoever waits for it gets `ClientClosedError`."""
@@ -46,14 +46,11 @@ class Core:
     __slots__ = (
         "_background",
         "_background_pid",
-        "_clock",
-        "_pace",
-        "_quota",
-        "_unread",
         "closed",
         "headers",
         "key",
         "owns_transport",
+        "quota_book",
         "retries",
         "transport",
     )
@@ -70,10 +67,7 @@ class Core:
             "User-Agent": user_agent,
         }
         self.retries: RetryBudget = RetryBudget()
-        self._quota: Quota | None = None
-        self._pace: QuotaPace = QuotaPace(quota_reserve)
-        self._clock: ServiceClock = ServiceClock()
-        self._unread: tuple[AnswerHeaders, float] | None = None  # of the last answer, and when it came
+        self.quota_book: QuotaBook = QuotaBook(quota_reserve, now=transport.now, utcnow=transport.utcnow)
         self._background: Background | None = None
         self._background_pid = 0
         self.closed: bool = False
@@ -83,46 +77,10 @@ class Core:
             "a client holds a key and connections, so it cannot be pickled or copied: make one where it is needed"
         )
 
-    def note(self, headers: AnswerHeaders) -> None:
-        """Keep an answer's headers for whoever asks for the quota, the pace or the clock: most programs never do.
-
-        Reading them is a tenth of a call's work. The last answer tells all that those before it told, unless it is the
-        error page of a proxy, which tells nothing.
-        """
-        if self._unread is not None and not wire.tells_quota_and_time(headers):
-            self._read_headers()
-        self._unread = headers, self.transport.now()
-
-    def _read_headers(self) -> None:
-        if self._unread is None:
-            return
-        headers, arrived = self._unread
-        told = wire.server_time_of(headers)
-        self._clock.note(told, arrived if told else self.transport.now(), fallback=self.transport.utcnow)
-        quota = wire.quota_of(headers)
-        if quota is not None:
-            self._quota = quota
-            until_reset = None if quota.resets_at is None else self._clock.until(quota.resets_at, arrived)
-            self._pace.note(quota, until_reset, arrived)
-        self._unread = None  # at the end, for a thread that asks for the quota meanwhile
-
     @property
     def quota(self) -> Quota | None:
-        """What the last answer that told a quota told of it; any thread may ask, so this changes nothing."""
-        unread = self._unread
-        return (wire.quota_of(unread[0]) if unread else None) or self._quota
-
-    @property
-    def pace(self) -> QuotaPace:
-        """What waits and watches may spend."""
-        self._read_headers()
-        return self._pace
-
-    @property
-    def clock(self) -> ServiceClock:
-        """The service's own clock."""
-        self._read_headers()
-        return self._clock
+        """The quota that the last answer with one declared."""
+        return self.quota_book.quota
 
     @property
     def background(self) -> Background | None:
@@ -223,7 +181,7 @@ class Sender:
         response = await core.transport.request(
             _request_of(call, core, headers), timeout=timeout, max_bytes=wire.MAX_BODY
         )
-        core.note(response.headers)
+        core.quota_book.record_headers(response.headers)
         return response
 
     async def open_once(self, call: Call[Any], headers: Mapping[str, str], timeout: float) -> ResponseStream:
@@ -231,7 +189,7 @@ class Sender:
         transport = self.core.transport
         deadline = transport.now() + timeout
         stream = await transport.stream(_request_of(call, self.core, headers), timeout=timeout)
-        self.core.note(stream.headers)
+        self.core.quota_book.record_headers(stream.headers)
         if 200 <= stream.status < 300:
             return stream
         try:

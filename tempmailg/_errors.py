@@ -227,14 +227,14 @@ class WaitTimeoutError(TempMailError, TimeoutError):
 
     Attributes:
         waited: How long the wait was, in seconds.
-        looks: How often the mailbox was looked at.
-        quota_spent: How many requests of the quota these looks cost.
+        polls: How often the mailbox was polled.
+        quota_spent: How many requests of the quota these polls cost.
         rejected: For each message that did arrive, in words, why it was not the one.
         last_error: The last fault met on the way, or None.
     """
 
     waited: float = 0.0
-    looks: int = 0
+    polls: int = 0
     quota_spent: int = 0
     rejected: tuple[str, ...] = ()
     last_error: TempMailError | None = None

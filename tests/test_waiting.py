@@ -94,7 +94,7 @@ async def later(user: AsyncClient, service: Sandbox) -> AsyncIterator[Later]:
     await asyncio.gather(*post.tasks, return_exceptions=True)
 
 
-def looks_at(service: Sandbox) -> int:
+def polls_of(service: Sandbox) -> int:
     return sum(entry.endpoint == "list_messages" for entry in service.journal)
 
 
@@ -102,10 +102,10 @@ def looks_at(service: Sandbox) -> int:
 
 
 async def test_messages_that_are_there_already_count(user: AsyncClient, service: Sandbox, mailbox: Mailbox) -> None:
-    """A message that came before the wait ends it with the first look."""
+    """A message that came before the wait ends it with the first poll."""
     service.deliver(mailbox, subject="Early")
     assert (await user.wait_for_message(mailbox)).subject == "Early"
-    assert looks_at(service) == 1
+    assert polls_of(service) == 1
 
 
 @pytest.mark.parametrize("arrival", [0.5, 3.0, 9.0, 20.0, 45.0, 58.9])
@@ -280,7 +280,7 @@ async def test_wrong_arguments_are_refused_before_any_request(
         await user.wait_for_message("nobody")
     with pytest.raises(ConfigurationError, match="count must be"):
         await user.wait_for_messages(mailbox, count=0)
-    assert looks_at(service) == 0
+    assert polls_of(service) == 0
 
 
 # ----------------------------------------------------------------------------------------------------- what it costs
@@ -294,7 +294,7 @@ async def test_five_fruitless_minutes_cost_at_most_sixty_requests(
     with pytest.raises(WaitTimeoutError) as caught:
         await user.wait_for_message(mailbox, timeout=300)
     assert service.clock.monotonic() - begun == pytest.approx(300, abs=0.5)
-    assert caught.value.looks == caught.value.quota_spent == looks_at(service) <= 60
+    assert caught.value.polls == caught.value.quota_spent == polls_of(service) <= 60
 
 
 async def test_many_waiters_share_one_poll(user: AsyncClient, service: Sandbox, mailbox: Mailbox, later: Later) -> None:
@@ -303,7 +303,7 @@ async def test_many_waiters_share_one_poll(user: AsyncClient, service: Sandbox, 
         later(10, mailbox, subject=f"<{number}>")
     messages = await asyncio.gather(*(user.wait_for_message(mailbox, subject=f"<{n}>") for n in range(50)))
     assert [message.subject for message in messages] == [f"<{n}>" for n in range(50)]
-    assert looks_at(service) < 15
+    assert polls_of(service) < 15
 
 
 async def test_somebody_new_is_served_at_once(
@@ -339,13 +339,13 @@ async def test_a_list_that_did_not_change_is_not_decoded(monkeypatch: pytest.Mon
     async with virtual_client(lambda n, request: listing(message("a"))) as client:
         with pytest.raises(WaitTimeoutError) as caught:
             await client.wait_for_message(BOX, subject="other", timeout=30)
-    assert caught.value.looks > 10
+    assert caught.value.polls > 10
     assert decoded == 1
     assert len(caught.value.rejected) == 1
 
 
 async def test_an_etag_is_sent_back_and_304_understood() -> None:
-    """If an answer carried an ETag, the next look asks only for news; 304 costs nothing and is no fault."""
+    """If an answer carried an ETag, the next poll asks only for news; 304 costs nothing and is no fault."""
     asked: list[str | None] = []
 
     def answer(number: int, request: Request) -> Response:
@@ -372,7 +372,7 @@ async def test_304_costs_no_quota(user: AsyncClient) -> None:
         before = client.quota
         with pytest.raises(WaitTimeoutError) as caught:
             await client.wait_for_message(mailbox, timeout=30)
-        assert caught.value.looks > 10
+        assert caught.value.polls > 10
         assert caught.value.quota_spent == 1
         assert before is not None
         assert client.quota is not None
@@ -380,7 +380,7 @@ async def test_304_costs_no_quota(user: AsyncClient) -> None:
 
 
 async def test_an_absurd_etag_is_not_kept() -> None:
-    """A long ETag is not carried along with every look."""
+    """A long ETag is not carried along with every poll."""
     async with virtual_client(lambda n, request: listing(ETag=f'"{"x" * 300}"')) as client:
         with pytest.raises(WaitTimeoutError):
             await client.wait_for_message(BOX, timeout=3)
@@ -419,7 +419,7 @@ async def test_passing_faults_do_not_end_a_wait(
     service.deliver(mailbox, subject="Here")
     service.faults.next("list_messages", fault, times=3)
     assert (await user.wait_for_message(mailbox)).subject == "Here"
-    assert looks_at(service) == (3 if fault == Delay(12) else 4), "a late answer gets more time each try"
+    assert polls_of(service) == (3 if fault == Delay(12) else 4), "a late answer gets more time each try"
 
 
 async def test_a_wait_bears_faults_until_its_deadline(user: AsyncClient, service: Sandbox, mailbox: Mailbox) -> None:
@@ -431,7 +431,7 @@ async def test_a_wait_bears_faults_until_its_deadline(user: AsyncClient, service
     assert service.clock.monotonic() - begun == pytest.approx(60, abs=0.5)
     assert isinstance(caught.value.last_error, ServerError)
     assert caught.value.quota_spent == 0
-    assert 4 <= caught.value.looks == looks_at(service) <= 12
+    assert 4 <= caught.value.polls == polls_of(service) <= 12
 
 
 @pytest.mark.parametrize(
@@ -449,12 +449,12 @@ async def test_a_wait_bears_faults_until_its_deadline(user: AsyncClient, service
 async def test_hopeless_faults_end_a_wait_at_once(
     user: AsyncClient, service: Sandbox, mailbox: Mailbox, fault: Fault, error: type[Exception]
 ) -> None:
-    """What no later look can mend is told with the first one."""
+    """What no later poll can mend is told with the first one."""
     service.faults.next("list_messages", fault, times=50)
     with pytest.raises(error) as caught:
         await user.wait_for_message(mailbox)
     assert not isinstance(caught.value, WaitTimeoutError)
-    assert looks_at(service) == 1
+    assert polls_of(service) == 1
 
 
 async def test_a_retry_after_beyond_the_deadline_ends_a_wait_at_once(
@@ -470,7 +470,7 @@ async def test_a_retry_after_beyond_the_deadline_ends_a_wait_at_once(
 
 
 async def test_a_retry_after_is_kept_by_all(user: AsyncClient, service: Sandbox, mailbox: Mailbox) -> None:
-    """A 429 belongs to the key, so looks at other mailboxes hold back, too."""
+    """A 429 belongs to the key, so polls of other mailboxes hold back, too."""
     other = await user.create_mailbox()
     service.deliver(other, subject="There")
     service.faults.next("list_messages", RateLimited(20))
@@ -546,7 +546,7 @@ async def test_a_certificate_problem_ends_a_wait_at_once() -> None:
 async def test_a_wait_ends_when_its_mailbox_expires(
     user: AsyncClient, service: Sandbox, mailbox: Mailbox, later: Later
 ) -> None:
-    """A wait that outlives the mailbox ends at the expiry, after a last look, with an error that says so."""
+    """A wait that outlives the mailbox ends at the expiry, after a last poll, with an error that says so."""
     begun = service.clock.monotonic()
     with pytest.raises(MailboxGoneError, match=r"expired at 2026-06-28T09:40:00\+00:00") as caught:
         await user.wait_for_message(mailbox, timeout=5_000)
@@ -558,7 +558,7 @@ async def test_a_wait_ends_when_its_mailbox_expires(
 async def test_a_message_in_the_last_seconds_of_a_mailbox_is_told(
     user: AsyncClient, service: Sandbox, mailbox: Mailbox, later: Later
 ) -> None:
-    """The last look is made just before the expiry, whatever the schedule says."""
+    """The last poll is made just before the expiry, whatever the schedule says."""
     later(598.5, mailbox, subject="Late")
     assert (await user.wait_for_message(mailbox, timeout=5_000)).subject == "Late"
 
@@ -641,7 +641,7 @@ async def test_a_quota_that_is_used_up_ends_a_wait(user: AsyncClient, service: S
 
 
 async def test_looks_start_again_after_the_reset() -> None:
-    """Nobody knows what the new quota is, so a look is allowed to find out."""
+    """Nobody knows what the new quota is, so a poll is allowed to find out."""
     reset = (START + timedelta(seconds=100)).isoformat()
 
     def answer(number: int, request: Request) -> Response:
@@ -662,7 +662,7 @@ async def test_looks_start_again_after_the_reset() -> None:
 
 
 async def test_a_budget_bounds_the_waits_in_its_block(user: AsyncClient, service: Sandbox, mailbox: Mailbox) -> None:
-    """Looks count against `client.budget` of the block that waits, and end no other wait."""
+    """Polls count against `client.budget` of the block that waits, and end no other wait."""
     before = len(service.journal)
     with user.budget(5), pytest.raises(QuotaExceededError, match="budget of 5 requests"):
         await user.wait_for_message(mailbox, timeout=100)
@@ -701,7 +701,7 @@ async def test_a_time_out_explains_itself(user: AsyncClient, service: Sandbox, m
     error = caught.value
     assert first
     assert error.waited == pytest.approx(10, abs=0.5)
-    assert error.looks == error.quota_spent + 1 == looks_at(service) - 1
+    assert error.polls == error.quota_spent + 1 == polls_of(service) - 1
     assert isinstance(error.last_error, ServerError)
     assert sorted(error.rejected) == [
         "'Code 1' from 'shop@example.org' at 09:30:00: the body lacks a match of '\\\\d\\\\d'",
@@ -710,11 +710,11 @@ async def test_a_time_out_explains_itself(user: AsyncClient, service: Sandbox, m
         "'Code' from 'bank@example.org' at 09:30:00: the sender lacks 'shop@'",
         "'Welcome\\x1b[31m' from 'shop@example.org' at 09:30:00: the subject lacks 'code'",
     ]
-    for part in (*error.rejected, "10.0 s", mailbox.email, f"{error.looks} looks", "last fault"):
+    for part in (*error.rejected, "10.0 s", mailbox.email, f"{error.polls} polls", "last fault"):
         assert part in str(error)
     assert isinstance(error, TimeoutError)
     again = pickle.loads(pickle.dumps(error))
-    assert (again.rejected, again.waited, again.looks) == (error.rejected, error.waited, error.looks)
+    assert (again.rejected, again.waited, again.polls) == (error.rejected, error.waited, error.polls)
 
 
 async def test_the_explanation_is_bounded(user: AsyncClient, service: Sandbox, mailbox: Mailbox) -> None:
@@ -741,7 +741,7 @@ async def test_a_time_out_holds_no_key() -> None:
 async def test_the_absence_of_a_message_is_asserted(
     user: AsyncClient, service: Sandbox, mailbox: Mailbox, later: Later
 ) -> None:
-    """Nothing that fits within the time is good; the last look is at its end."""
+    """Nothing that fits within the time is good; the last poll is at its end."""
     service.deliver(mailbox, subject="Other")
     later(11, mailbox, subject="Code, too late")
     begun = service.clock.monotonic()
@@ -761,7 +761,7 @@ async def test_the_presence_of_a_message_fails_the_assertion(
 
 
 async def test_absence_needs_a_last_look_that_succeeds(user: AsyncClient, service: Sandbox, mailbox: Mailbox) -> None:
-    """Faults before the end do not matter; if no look succeeds at the end, nothing is asserted."""
+    """Faults before the end do not matter; if no poll succeeds at the end, nothing is asserted."""
     service.faults.next("list_messages", Status(502), times=3)
     await user.assert_no_message(mailbox, within=30)
     await service.clock.sleep(1)
@@ -833,7 +833,7 @@ async def test_an_error_in_the_block_is_not_waited_on(user: AsyncClient, service
     with pytest.raises(ZeroDivisionError):
         async with user.expect_message(mailbox):
             _ = 1 / 0
-    assert looks_at(service) == 1
+    assert polls_of(service) == 1
 
 
 async def test_an_expectation_that_fails_says_what_was_there(
@@ -908,7 +908,7 @@ async def test_siblings_share_the_looks(user: AsyncClient, service: Sandbox, mai
         *(client.wait_for_message(mailbox, timeout=30) for client in (user, sibling)), return_exceptions=True
     )
     assert all(isinstance(result, WaitTimeoutError) for result in results)
-    assert looks_at(service) < 25
+    assert polls_of(service) < 25
 
 
 def test_a_client_waits_on_one_loop_after_another() -> None:

@@ -59,7 +59,7 @@ async def take(watch: Watch, count: int) -> list[Message]:
     return [await anext(watch) for _ in range(count)]
 
 
-def looks_at(service: Sandbox) -> int:
+def polls_of(service: Sandbox) -> int:
     return sum(entry.endpoint == "list_messages" for entry in service.journal)
 
 
@@ -243,7 +243,7 @@ async def test_a_state_of_another_shape_is_refused(user: AsyncClient, state: Any
 
 
 async def test_mailboxes_are_added_and_discarded(user: AsyncClient, service: Sandbox) -> None:
-    """`add` and `discard` work at any time; what is discarded is neither told nor looked at."""
+    """`add` and `discard` work at any time; what is discarded is neither told nor polled."""
     one, two, three = await mailboxes(user, 3)
     watch = user.watch()
     watch.add(one, two)
@@ -260,10 +260,10 @@ async def test_mailboxes_are_added_and_discarded(user: AsyncClient, service: San
         service.deliver(one, subject="dropped")
         await service.clock.sleep(60)
         watch.discard(one)
-        before = looks_at(service)
+        before = polls_of(service)
         watch.discard(three)
         assert await is_quiet(watch, service)
-        assert looks_at(service) == before
+        assert polls_of(service) == before
         assert watch.seen() == {}
         watch.add(three)
         assert (await anext(watch)).subject == "three", "a mailbox that is added again begins anew"
@@ -290,7 +290,7 @@ async def test_a_gone_mailbox_does_not_disturb_the_others(user: AsyncClient, ser
 
 
 async def test_a_mailbox_expires_after_telling_what_arrived(user: AsyncClient, service: Sandbox) -> None:
-    """The last look is made just before the expiry; with the last mailbox the iteration ends."""
+    """The last poll is made just before the expiry; with the last mailbox the iteration ends."""
     boxes = await mailboxes(user, 3)
     gone: list[MailboxGoneError] = []
 
@@ -362,7 +362,7 @@ async def test_the_reports_of_gone_mailboxes_are_bounded(
 
 
 async def test_minutes_of_faults_are_survived_and_visible(user: AsyncClient, service: Sandbox) -> None:
-    """A service that is down for five minutes costs few looks, shows in the health, and then nothing was lost."""
+    """A service that is down for five minutes costs few polls, shows in the health, and then nothing was lost."""
     boxes = await mailboxes(user, 50)
     async with user.watch(*boxes) as watch:
         service.faults.randomly(1.0, [Status(502), Status(503), Reset(), RateLimited(None)], seed=1)
@@ -374,7 +374,7 @@ async def test_minutes_of_faults_are_survived_and_visible(user: AsyncClient, ser
         assert len(health.failing) >= 8
         assert health.last_error is not None
         assert health.quota_spent == 0
-        assert health.looks == looks_at(service) < 100
+        assert health.polls == polls_of(service) < 100
         for box in boxes:
             service.deliver(box, subject=box.email)
         service.faults.clear()
@@ -389,7 +389,7 @@ async def test_minutes_of_faults_are_survived_and_visible(user: AsyncClient, ser
 async def test_a_rejected_key_ends_a_watch(
     user: AsyncClient, service: Sandbox, status: int, error: type[Exception]
 ) -> None:
-    """After what had come was told, the watch ends with the error, and no look follows."""
+    """After what had come was told, the watch ends with the error, and no poll follows."""
     boxes = await mailboxes(user, 20)
     service.deliver(boxes[0], subject="before")
     async with user.watch(*boxes) as watch:
@@ -398,18 +398,18 @@ async def test_a_rejected_key_ends_a_watch(
         assert (await anext(watch)).subject == "before"
         with pytest.raises(error):
             await anext(watch)
-        before = looks_at(service)
+        before = polls_of(service)
         with pytest.raises(error):
             await anext(watch)
         watch.add("another@example.com")
         await service.clock.sleep(100)
-        assert looks_at(service) == before
+        assert polls_of(service) == before
 
 
 async def test_unreadable_messages_are_reported_once(
     user: AsyncClient, service: Sandbox, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A bad message among good ones is reported when it comes, not with each look, wherever in the list it stands."""
+    """A bad message among good ones is reported when it comes, not with each poll, wherever in the list it stands."""
     (box,) = await mailboxes(user, 1)
     service.deliver(box, subject="bad 1")
     service.faults.next("list_messages", Edit(_spoil), times=1_000)
@@ -536,7 +536,7 @@ async def test_waits_come_first(user: AsyncClient, service: Sandbox) -> None:
 
 
 async def test_looks_are_bounded_in_number() -> None:
-    """However many mailboxes are watched, only so many looks are under way at a time."""
+    """However many mailboxes are watched, only so many polls are under way at a time."""
     most = now = 0
 
     def answer(number: int, request: Request) -> Response:
@@ -558,10 +558,10 @@ async def test_looks_are_bounded_in_number() -> None:
     async with client, client.watch(*(f"box{number}@example.com" for number in range(100))) as watch:
         pending = asyncio.create_task(anext(watch))
         await transport.clock.sleep(60)
-        assert watch.health.looks > 100
+        assert watch.health.polls > 100
         pending.cancel()
         await asyncio.wait({pending})
-    assert most == _poller.CONCURRENT_LOOKS
+    assert most == _poller.CONCURRENT_POLLS
 
 
 async def test_a_slow_consumer_stops_the_looks(
@@ -575,10 +575,10 @@ async def test_a_slow_consumer_stops_the_looks(
     async with user.watch(*boxes) as watch:
         await service.clock.sleep(100)
         backlog = watch.health.backlog
-        assert 5 <= backlog < 5 + 2 * _poller.CONCURRENT_LOOKS
-        before = looks_at(service)
+        assert 5 <= backlog < 5 + 2 * _poller.CONCURRENT_POLLS
+        before = polls_of(service)
         await service.clock.sleep(100)
-        assert looks_at(service) == before
+        assert polls_of(service) == before
         told = [item.subject for item in await take(watch, 100)]
     assert sorted(told) == sorted(box.email for box in boxes)
 
@@ -611,7 +611,7 @@ async def test_a_watched_mailbox_is_small() -> None:
             await anext(watch)
         gc.collect()
         poller = _poller.Poller.of(client._sender.core)
-        kept = _size_of(poller._inboxes, set()) + _size_of(watch._ear._known, set())
+        kept = _size_of(poller._inboxes, set()) + _size_of(watch._subscription._known, set())
     assert kept / count < 4_096
 
 
@@ -666,5 +666,5 @@ async def test_a_health_without_faults_is_good(user: AsyncClient, service: Sandb
         await take(watch, 1)
         health = watch.health
     assert health.is_good
-    assert (health.mailboxes, health.backlog, health.looks, health.quota_spent) == (1, 0, 1, 1)
+    assert (health.mailboxes, health.backlog, health.polls, health.quota_spent) == (1, 0, 1, 1)
     assert (dict(health.failing), health.last_error, dict(health.gone), tuple(health.unreadable)) == ({}, None, {}, ())

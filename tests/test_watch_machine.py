@@ -47,7 +47,7 @@ class WatchMachine(RuleBasedStateMachine):
     """Mail comes and goes, mailboxes too, the service fails, steps are cancelled, the program restarts.
 
     A message may be missed only if it was deleted, or its mailbox went, before a calm moment gave the watch the time to
-    look. It may be told twice only to a program that restarted while it was working on it.
+    poll. It may be told twice only to a program that restarted while it was working on it.
     """
 
     def __init__(self) -> None:
@@ -159,7 +159,7 @@ class WatchMachine(RuleBasedStateMachine):
 
     @rule(mail=MAIL, faults=st.lists(st.sampled_from(FAULTS), min_size=1, max_size=6))
     def fail(self, mail: list[tuple[int, int, int]], faults: list[Fault]) -> None:
-        """The next looks meet faults."""
+        """The next polls meet faults."""
         self.deliver(mail)
         self.service.faults.next("list_messages", *faults)
 

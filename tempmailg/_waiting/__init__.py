@@ -1,4 +1,4 @@
-"""Wait, expect, watch: which mailbox to look at next, what is new, who is told."""
+"""Wait, expect, watch: which mailbox to poll next, what is new, who is told."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ Predicate: TypeAlias = Callable[[Message], bool | Awaitable[bool]]
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Criteria", "Finder", "code_finder", "described", "link_finder"]
+__all__ = ["Criteria", "Finder", "code_finder", "link_finder", "summary"]
 
 _SHOWN: Final = 60  # characters of a mail's own text in a reason
 
@@ -68,7 +68,7 @@ class Criteria:
         """Return the same criteria, but for messages that do not count, for this reason."""
         return evolve(self, ignored={**self.ignored, **dict.fromkeys(ids, reason)})
 
-    def obstacle(self, message: Message) -> str | None:
+    def mismatch_reason(self, message: Message) -> str | None:
         """Return why a message is not the one as far as texts tell, or None. The predicate is asked separately."""
         if message.id in self.ignored:
             return self.ignored[message.id]
@@ -81,7 +81,7 @@ class Criteria:
         return None
 
 
-def described(message: Message) -> str:
+def summary(message: Message) -> str:
     """Return subject, sender and time of a message in one line that does no harm to a terminal."""
     sender = message.from_email or message.from_name
     return f"{_quoted(message.subject)} from {_quoted(sender)} at {message.received_at:%H:%M:%S}"

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 _MAX_ETAG: Final = 256  # characters: one is kept for every mailbox
 
-__all__ = ["Inbox", "Listener", "News", "Place"]
+__all__ = ["Inbox", "Listener", "MailboxRef", "News"]
 
 
 @frozen
-class Place:
-    """Where to look, and until when there is something to see.
+class MailboxRef:
+    """Where to poll, and until when there is something to see.
 
     Args:
         email: The mailbox's address.
@@ -39,8 +39,8 @@ class Place:
     expires_at: datetime | None = None
 
     @classmethod
-    def of(cls, mailbox: Mailbox | str) -> Place:
-        """Return the place of a mailbox given by value or by address."""
+    def of(cls, mailbox: Mailbox | str) -> MailboxRef:
+        """Return the ref of a mailbox given by value or by address."""
         return cls(address_of(mailbox), mailbox.expires_at if isinstance(mailbox, Mailbox) else None)
 
 
@@ -50,7 +50,7 @@ class News:
 
     Args:
         counted: Whether it cost a request of the quota: the service counts 2xx only.
-        messages: All messages of the mailbox; None if nothing changed since the last look.
+        messages: All messages of the mailbox; None if nothing changed since the last poll.
         unreadable: An error for each message that could not be read.
     """
 
@@ -69,39 +69,39 @@ class Listener(ABC):
         sender: How to send requests for it. They are sent in the context in which it was made, so that they count
             against the budget that was given to its maker.
         deadline: When it is told that its time is over, by the transport's clock; None for never.
-        last_look: When it wants a look whatever the schedule says; None for no such time.
+        last_poll: When it wants a poll whatever the schedule says; None for no such time.
     """
 
-    __slots__ = ("context", "deadline", "last_look", "sender")
+    __slots__ = ("context", "deadline", "last_poll", "sender")
 
-    def __init__(self, sender: Sender, *, deadline: float | None = None, last_look: float | None = None) -> None:
+    def __init__(self, sender: Sender, *, deadline: float | None = None, last_poll: float | None = None) -> None:
         self.sender = sender
         self.deadline = deadline
-        self.last_look = last_look
+        self.last_poll = last_poll
         self.context = copy_context()
 
     @property
     def is_urgent(self) -> bool:
-        """Whether its looks come first, and may be faster than the quota's pace: it will not wait for ever."""
+        """Whether its polls come first, and may be faster than the quota's pace: it will not wait for ever."""
         return self.deadline is not None
 
     @property
     def is_full(self) -> bool:
-        """Whether it has enough to do with what it was told, so that no look is needed for it."""
+        """Whether it has enough to do with what it was told, so that no poll is needed for it."""
         return False
 
-    def on_look(self, begun: float, /, *, counted: bool) -> None:  # noqa: B027 - to be noted by whoever cares
-        """Take note of a look that succeeded, told after what it brought."""
+    def on_poll(self, begun: float, /, *, counted: bool) -> None:  # noqa: B027 - to be noted by whoever cares
+        """Take note of a poll that succeeded, told after what it brought."""
 
     @abstractmethod
     def on_messages(self, email: str, messages: list[Message], unreadable: tuple[err.APIResponseError, ...], /) -> bool:
         """Take in a mailbox's list, which differs from the last one, and return whether it holds anything new."""
 
     def on_fault(self, email: str, error: err.TempMailError, /) -> None:  # noqa: B027 - the same
-        """Take note of a look that failed and will be repeated."""
+        """Take note of a poll that failed and will be repeated."""
 
     def on_pause(self, email: str, /) -> None:  # noqa: B027 - nobody but who can be full is told
-        """Take note that a mailbox is not looked at until `Poller.resume`, because all its listeners are full."""
+        """Take note that a mailbox is not polled until `Poller.resume`, because all its listeners are full."""
 
     @abstractmethod
     def on_gone(self, email: str, error: err.MailboxGoneError, /) -> None:
@@ -116,7 +116,7 @@ class Listener(ABC):
 
 
 class Inbox:
-    """One mailbox that is looked at.
+    """One mailbox that is polled.
 
     Ten thousand of these have to fit into a process, so neither bodies nor messages are kept, only what tells whether
     the next body is the same.
@@ -134,31 +134,31 @@ class Inbox:
         "faults",
         "is_over",
         "listeners",
-        "look",
+        "poll",
         "quiet_since",
     )
 
-    def __init__(self, place: Place, now: float) -> None:
-        self.email = place.email
-        self.call = list_messages(place.email)
-        self.expires_at = place.expires_at
+    def __init__(self, ref: MailboxRef, now: float) -> None:
+        self.email = ref.email
+        self.call = list_messages(ref.email)
+        self.expires_at = ref.expires_at
         self.listeners: tuple[Listener, ...] = ()
         self.quiet_since = now
-        self.begun = -math.inf  # the last look
+        self.begun = -math.inf  # the last poll
         self.awaited_since = now  # since when somebody has been waiting for the whole list
         # Python's own keyed hash takes half of the time of the fastest in hashlib, and its 64 bits are enough: the list
         # with a new message would have to collide with the one before it, and would be told with the next change.
         self.digest: int | None = None
         self.etag: str | None = None
         self.faults = 0  # in a row
-        self.error: err.TempMailError | None = None  # the last look's
-        self.look: asyncio.Task[News] | None = None
-        self.is_over = False  # expired; a look that was under way may still tell what came before
+        self.error: err.TempMailError | None = None  # the last poll's
+        self.poll: asyncio.Task[News] | None = None
+        self.is_over = False  # expired; a poll that was under way may still tell what came before
 
-    def join(self, listener: Listener, place: Place, now: float) -> None:
-        """Let somebody listen, who hears of all messages at the next look."""
+    def join(self, listener: Listener, ref: MailboxRef, now: float) -> None:
+        """Let somebody listen, who hears of all messages at the next poll."""
         self.listeners = (*self.listeners, listener)
-        self.expires_at = place.expires_at or self.expires_at
+        self.expires_at = ref.expires_at or self.expires_at
         self.quiet_since = self.awaited_since = now
         self.digest, self.etag = None, None
 
@@ -173,7 +173,7 @@ class Inbox:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What to send with the next look."""
+        """What to send with the next poll."""
         return {} if self.etag is None else {"If-None-Match": self.etag}
 
     def read(self, response: Response) -> News:

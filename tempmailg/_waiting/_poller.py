@@ -1,4 +1,4 @@
-"""The one scheduler of a client: which mailbox to look at next, within what the quota and the service bear."""
+"""The one scheduler of a client: which mailbox to poll next, within what the quota and the service bear."""
 
 from __future__ import annotations
 
@@ -8,43 +8,44 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tempmailg import _errors as err
 from tempmailg._core import Sender
-from tempmailg._pace import fault_delay, look_gap
 from tempmailg._waiting._agenda import Agenda
 from tempmailg._waiting._inbox import Inbox
+from tempmailg._waiting._schedule import fault_delay, poll_interval
 
 if TYPE_CHECKING:
     from tempmailg._core import Core
-    from tempmailg._waiting._inbox import Listener, News, Place
+    from tempmailg._waiting._inbox import Listener, MailboxRef, News
 
 __all__ = ["Poller"]
 
-CONCURRENT_LOOKS: Final = 32
-LOOK_TIMEOUT: Final = 5.0  # seconds of the first try, doubled by each fault: a stall must not cost a whole wait
+CONCURRENT_POLLS: Final = 32
+POLL_TIMEOUT: Final = 5.0  # seconds of the first try, doubled by each fault: a stall must not cost a whole wait
 FAULTS_BORNE: Final = (
     8  # in a row, over all mailboxes; after them the service counts as ill and is asked by one at a time
 )
 LONGEST_PAUSE: Final = 3_600.0  # seconds that a 429 or 503 may ask for
 DATE_GRAIN: Final = 2.0  # seconds: `Date` tells whole ones, so less than this is no news
-BEFORE_EXPIRY: Final = 1.0  # seconds: when the last look at a mailbox is made
+BEFORE_EXPIRY: Final = 1.0  # seconds: when the last poll of a mailbox is made
 SHORTEST_SLEEP: Final = 0.01  # seconds: what rounding leaves over is no reason to spin
 
 
 class Poller:
-    """Looks at mailboxes for whoever listens; many listeners of one mailbox share its looks.
+    """Polls mailboxes for whoever listens; many listeners of one mailbox share its polls.
 
-    Nothing runs unless somebody listens: looks are tasks, and an alarm, one more task, sleeps until the next is due.
-    Whatever happens (a look ends, the alarm rings, somebody comes) is followed by `_go_on`, which decides anew.
+    Nothing runs unless somebody listens: polls are tasks, and an alarm, one more task, sleeps until the next is due.
+    Whatever happens (a poll ends, the alarm rings, somebody comes) is followed by `_run_due`, which decides anew.
     """
 
     def __init__(self, core: Core) -> None:
         self._core = core
         self._transport = core.transport
+        self._book = core.quota_book
         self._inboxes: dict[str, Inbox] = {}
-        self._urgent: Agenda[Inbox] = Agenda()  # looks for waits
-        self._patient: Agenda[Inbox] = Agenda()  # looks for watches only, at the quota's pace
+        self._urgent: Agenda[Inbox] = Agenda()  # polls for waits
+        self._patient: Agenda[Inbox] = Agenda()  # polls for watches only, at the quota's pace
         self._expiries: Agenda[Inbox] = Agenda()
         self._deadlines: Agenda[Listener] = Agenda()
-        self._looks: set[asyncio.Task[News]] = set()
+        self._polls: set[asyncio.Task[News]] = set()
         self._ending: set[asyncio.Task[Any]] = set()  # cancelled, but not yet at their end
         self._alarm: asyncio.Task[None] | None = None
         self._alarm_at = math.inf
@@ -61,22 +62,22 @@ class Poller:
 
     # -- who listens ------------------------------------------------------------------------------------------------
 
-    def join(self, place: Place, listener: Listener) -> None:
-        """Look at a mailbox for a listener, at once and then again and again."""
+    def join(self, ref: MailboxRef, listener: Listener) -> None:
+        """Poll a mailbox for a listener, at once and then again and again."""
         self._core.check_open()
         now = self._transport.now()
-        inbox = self._inboxes.get(place.email)
+        inbox = self._inboxes.get(ref.email)
         if inbox is None:
-            inbox = self._inboxes[place.email] = Inbox(place, now)
-        inbox.join(listener, place, now)
+            inbox = self._inboxes[ref.email] = Inbox(ref, now)
+        inbox.join(listener, ref, now)
         if listener.deadline is not None:
             self._deadlines.set(listener, listener.deadline)
-        if inbox.look is None:
+        if inbox.poll is None:
             self._schedule(inbox, now)
-        self._go_on()
+        self._run_due()
 
     def leave(self, email: str, listener: Listener) -> None:
-        """Look at a mailbox for a listener no longer."""
+        """Poll a mailbox for a listener no longer."""
         self._deadlines.drop(listener)
         inbox = self._inboxes.get(email)
         if inbox is None:
@@ -84,20 +85,20 @@ class Poller:
         inbox.leave(listener)
         if not inbox.listeners:
             self._forget(inbox)
-        elif inbox.look is None:
+        elif inbox.poll is None:
             now = self._transport.now()
             self._schedule(inbox, now)  # perhaps nobody is in a hurry any more
             self._set_alarm(now)
 
     def resume(self, email: str) -> None:
-        """Look again at a mailbox whose listeners were full."""
+        """Poll a mailbox again whose listeners were full."""
         inbox = self._inboxes.get(email)
-        if inbox is not None and inbox.look is None:
+        if inbox is not None and inbox.poll is None:
             self._schedule(inbox, self._transport.now())
-            self._go_on()
+            self._run_due()
 
     def error_of(self, email: str) -> err.TempMailError | None:
-        """Return what the last look at a mailbox met, or None if it succeeded."""
+        """Return what the last poll of a mailbox met, or None if it succeeded."""
         inbox = self._inboxes.get(email)
         return None if inbox is None else inbox.error
 
@@ -118,12 +119,13 @@ class Poller:
         Raises:
             QuotaExceededError: So it is.
         """
-        if not self._core.pace.is_exhausted(self._transport.now()):
+        self._book.refresh()
+        if not self._book.pace.is_exhausted(self._transport.now()):
             return
-        quota = self._core.quota
+        quota = self._book.quota
         resets_at = quota.resets_at if quota else None
         error = err.QuotaExceededError(
-            "the quota is down to the reserve of this client (quota_reserve), so no look was sent; it starts again at "
+            "the quota is down to the reserve of this client (quota_reserve), so no poll was sent; it starts again at "
             f"{resets_at.isoformat() if resets_at else 'a time that the service does not tell'}",
             call="list_messages",
             quota=quota,
@@ -133,34 +135,35 @@ class Poller:
 
     # -- what happens next ------------------------------------------------------------------------------------------
 
-    def _go_on(self) -> None:
+    def _run_due(self) -> None:
         """Do all that is due, and set the alarm for what is due next."""
         now = self._transport.now()
+        self._book.refresh()
         while (listener := self._deadlines.take(now)) is not None:
             listener.on_deadline()
         while (expired := self._expiries.take(now)) is not None:
             self._expire(expired)
         while (inbox := self._next(now)) is not None:
-            self._look(inbox, now)
+            self._begin_poll(inbox, now)
         self._set_alarm(now)
 
     def _next(self, now: float) -> Inbox | None:
-        """Take the inbox to look at now, if there is one."""
+        """Take the inbox to poll now, if there is one."""
         if now < self._not_before or not self._has_room(now):
             return None
         inbox = self._urgent.take(now)
-        if inbox is None and self._core.pace.delay(now) <= 0:
+        if inbox is None and self._book.pace.delay(now) <= 0:
             inbox = self._patient.take(now)
         return inbox
 
     def _has_room(self, now: float) -> bool:
-        limit = CONCURRENT_LOOKS if self._faults <= FAULTS_BORNE else 1
-        return len(self._looks) < limit and self._core.pace.has_room(now)
+        limit = CONCURRENT_POLLS if self._faults <= FAULTS_BORNE else 1
+        return len(self._polls) < limit and self._book.pace.has_room(now)
 
     def _schedule(self, inbox: Inbox, now: float) -> None:
-        """Set when to look at an inbox next: at once if somebody has not heard of it yet, else as the pace says."""
+        """Set when to poll an inbox next: at once if somebody has not heard of it yet, else as the pace says."""
         at = now if inbox.begun < inbox.awaited_since else self._pace(inbox, now)
-        for last in self._last_looks(inbox, now):
+        for last in self._last_polls(inbox, now):
             if inbox.begun < last < at:
                 at = max(now, last)
         agenda, other = (self._urgent, self._patient) if inbox.is_urgent else (self._patient, self._urgent)
@@ -168,43 +171,43 @@ class Poller:
         agenda.set(inbox, at)
 
     def _pace(self, inbox: Inbox, now: float) -> float:
-        gap = look_gap(now - inbox.quiet_since, self._transport.random())
+        gap = poll_interval(now - inbox.quiet_since, self._transport.random())
         at = max(inbox.begun + gap, now + gap / 2)  # a service that answers slowly is not asked without a break
         if inbox.faults:
             at = max(at, now + fault_delay(inbox.faults, self._transport.random()))
         return at
 
-    def _last_looks(self, inbox: Inbox, now: float) -> list[float]:
-        lasts = [listener.last_look for listener in inbox.listeners if listener.last_look is not None]
+    def _last_polls(self, inbox: Inbox, now: float) -> list[float]:
+        lasts = [listener.last_poll for listener in inbox.listeners if listener.last_poll is not None]
         expiry = self._expiry_of(inbox, now)
         return lasts if expiry is None else [*lasts, expiry - BEFORE_EXPIRY]
 
     def _set_alarm(self, now: float) -> None:
-        at = min(self._looks_resume(now), self._deadlines.first() or math.inf, self._expiries.first() or math.inf)
+        at = min(self._polls_resume(now), self._deadlines.first() or math.inf, self._expiries.first() or math.inf)
         if at == math.inf or (self._alarm is not None and self._alarm_at <= at):
             return  # it rings soon enough, and then sets itself anew
         self._cancel_alarm()
         self._alarm_at = at
         self._alarm = asyncio.create_task(self._sleep(max(SHORTEST_SLEEP, at - now)))
-        self._alarm.add_done_callback(self._rang)
+        self._alarm.add_done_callback(self._alarm_fired)
 
-    def _looks_resume(self, now: float) -> float:
-        """Return when the next look can begin, unless the end of another one makes room for it."""
+    def _polls_resume(self, now: float) -> float:
+        """Return when the next poll can begin, unless the end of another one makes room for it."""
         if not self._has_room(now):
             return math.inf
         urgent, patient = self._urgent.first(), self._patient.first()
         at = math.inf if urgent is None else urgent
         if patient is not None:
-            at = min(at, max(patient, now + self._core.pace.delay(now)))
+            at = min(at, max(patient, now + self._book.pace.delay(now)))
         return max(at, self._not_before)
 
     async def _sleep(self, seconds: float) -> None:
         await self._transport.sleep(seconds)
 
-    # -- a look -----------------------------------------------------------------------------------------------------
+    # -- a poll -----------------------------------------------------------------------------------------------------
 
-    def _look(self, inbox: Inbox, now: float) -> None:
-        """Begin a look, unless nobody needs it or the quota forbids it."""
+    def _begin_poll(self, inbox: Inbox, now: float) -> None:
+        """Begin a poll, unless nobody needs it or the quota forbids it."""
         if all(listener.is_full for listener in inbox.listeners):
             for listener in inbox.listeners:
                 listener.on_pause(inbox.email)
@@ -216,36 +219,37 @@ class Poller:
             return
         inbox.begun = now
         payer = next((listener for listener in inbox.listeners if listener.is_urgent), inbox.listeners[0])
-        inbox.look = look = asyncio.create_task(self._fetch(inbox, payer.sender), context=payer.context)
-        self._core.pace.begin()
-        self._looks.add(look)
-        look.add_done_callback(lambda look: self._looked(inbox, payer, look))
+        inbox.poll = poll = asyncio.create_task(self._fetch(inbox, payer.sender), context=payer.context)
+        self._book.pace.begin()
+        self._polls.add(poll)
+        poll.add_done_callback(lambda poll: self._poll_done(inbox, payer, poll))
 
     async def _fetch(self, inbox: Inbox, sender: Sender) -> News:
-        patience = min(sender.timeout, LOOK_TIMEOUT * 2.0 ** min(inbox.faults, 10))
+        patience = min(sender.timeout, POLL_TIMEOUT * 2.0 ** min(inbox.faults, 10))
         news = await Sender(self._core, patience, max_retries=0).fetch(inbox.call, inbox.headers, inbox.read)
         for error in news.unreadable:
             self._core.conceal(error)  # they go to logs and to the watch's health
         return news
 
-    def _looked(self, inbox: Inbox, payer: Listener, look: asyncio.Task[News]) -> None:
-        """Draw the conclusions from a look that ended, in whichever way."""
-        inbox.look = None
-        self._looks.discard(look)
-        error = None if look.cancelled() else look.exception()
-        is_good = not look.cancelled() and error is None
-        self._core.pace.end(counted=is_good and look.result().counted)
+    def _poll_done(self, inbox: Inbox, payer: Listener, poll: asyncio.Task[News]) -> None:
+        """Draw the conclusions from a poll that ended, in whichever way."""
+        inbox.poll = None
+        self._polls.discard(poll)
+        self._book.refresh()
+        error = None if poll.cancelled() else poll.exception()
+        is_good = not poll.cancelled() and error is None
+        self._book.pace.end(counted=is_good and poll.result().counted)
         if self._inboxes.get(inbox.email) is inbox:
             if is_good:
-                self._tell(inbox, look.result())
+                self._publish(inbox, poll.result())
             elif isinstance(error, err.TempMailError):
                 self._fail(inbox, payer, error)
             else:
                 self._end(inbox.listeners, error if isinstance(error, Exception) else _stopped())
-        self._go_on()
+        self._run_due()
 
-    def _tell(self, inbox: Inbox, news: News) -> None:
-        """Tell the listeners what a look brought."""
+    def _publish(self, inbox: Inbox, news: News) -> None:
+        """Tell the listeners what a poll brought."""
         now = self._transport.now()
         self._faults = inbox.faults = 0
         inbox.error = None
@@ -254,11 +258,11 @@ class Poller:
             if any(told):
                 inbox.quiet_since = now
         for listener in inbox.listeners:
-            listener.on_look(inbox.begun, counted=news.counted)
-        self._after(inbox, now)
+            listener.on_poll(inbox.begun, counted=news.counted)
+        self._reschedule(inbox, now)
 
     def _fail(self, inbox: Inbox, payer: Listener, error: err.TempMailError) -> None:
-        """Do what a failed look calls for."""
+        """Do what a failed poll calls for."""
         now = self._transport.now()
         inbox.error = error
         if isinstance(error, err.NotFoundError):
@@ -273,7 +277,7 @@ class Poller:
             self._hold_back(error, now)
             for listener in inbox.listeners:
                 listener.on_fault(inbox.email, error)
-        self._after(inbox, now)
+        self._reschedule(inbox, now)
 
     def _hold_back(self, error: err.TempMailError, now: float) -> None:
         """Leave the whole service alone for a while, if it asks for that or looks ill."""
@@ -286,8 +290,8 @@ class Poller:
             return
         self._not_before = max(self._not_before, now + pause)
 
-    def _after(self, inbox: Inbox, now: float) -> None:
-        """Set the next look, if somebody still listens to a mailbox that is still there."""
+    def _reschedule(self, inbox: Inbox, now: float) -> None:
+        """Set the next poll, if somebody still listens to a mailbox that is still there."""
         if self._inboxes.get(inbox.email) is not inbox:
             return
         if inbox.is_over:
@@ -299,7 +303,7 @@ class Poller:
 
     def _expiry_of(self, inbox: Inbox, now: float) -> float | None:
         """Return when a mailbox expires, from the service's clock to our monotonic one; keep the agenda true."""
-        clock = self._core.clock
+        clock = self._book.clock
         if inbox.expires_at is None or not clock.is_set:
             return None
         known, at = self._expiries.time_of(inbox), now + clock.until(inbox.expires_at, now)
@@ -309,8 +313,8 @@ class Poller:
         return at
 
     def _expire(self, inbox: Inbox) -> None:
-        if inbox.look is not None:
-            inbox.is_over = True  # the look under way may still tell what came before
+        if inbox.poll is not None:
+            inbox.is_over = True  # the poll under way may still tell what came before
         elif inbox.expires_at is not None:
             self._gone(inbox, f"the mailbox {inbox.email} expired at {inbox.expires_at.isoformat()}")
 
@@ -331,14 +335,14 @@ class Poller:
         del self._inboxes[inbox.email]
         for agenda in (self._urgent, self._patient, self._expiries):
             agenda.drop(inbox)
-        if inbox.look is not None:
-            self._cancel(inbox.look)
+        if inbox.poll is not None:
+            self._cancel(inbox.poll)
         if not self._inboxes:
             self._cancel_alarm()
 
     # -- tasks ------------------------------------------------------------------------------------------------------
 
-    def _rang(self, alarm: asyncio.Task[None]) -> None:
+    def _alarm_fired(self, alarm: asyncio.Task[None]) -> None:
         """Go on when the alarm has rung, unless it was replaced meanwhile."""
         if alarm is not self._alarm:
             return
@@ -346,7 +350,7 @@ class Poller:
         error = _stopped() if alarm.cancelled() else alarm.exception()
         if isinstance(error, Exception):  # without an alarm nobody would ever be told anything again
             self._end(tuple(self._listeners()), error)
-        self._go_on()
+        self._run_due()
 
     def _listeners(self) -> set[Listener]:
         return {listener for inbox in self._inboxes.values() for listener in inbox.listeners}
@@ -362,7 +366,7 @@ class Poller:
         task.cancel()
 
 
-# What no later look can mend. Everything else is repeated: for watches for ever, for waits until they give up.
+# What no later poll can mend. Everything else is repeated: for watches for ever, for waits until they give up.
 _FATAL: Final = (
     err.AuthenticationError,
     err.PermissionDeniedError,
@@ -373,4 +377,4 @@ _FATAL: Final = (
 
 
 def _stopped() -> err.ClientClosedError:
-    return err.ClientClosedError("the event loop is closing, so nobody looks for messages any more")
+    return err.ClientClosedError("the event loop is closing, so nobody polls for messages any more")

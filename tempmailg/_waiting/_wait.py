@@ -11,8 +11,8 @@ from tempmailg import _errors as err
 from tempmailg import _settings as settings
 from tempmailg import _wire as wire
 from tempmailg._retry import may_retry
-from tempmailg._waiting._criteria import described
-from tempmailg._waiting._inbox import Listener, Place
+from tempmailg._waiting._criteria import summary
+from tempmailg._waiting._inbox import Listener, MailboxRef
 from tempmailg._waiting._poller import Poller
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ExpectedMessage", "assert_no_message", "wait_for_finding", "wait_for_messages"]
 
-LAST_LOOK: Final = 1.0  # seconds before its end at which a wait looks once more; sooner if the wait is short
+LAST_POLL: Final = 1.0  # seconds before its end at which a wait polls once more; sooner if the wait is short
 _REASONS: Final = 100  # messages whose rejection is explained
 
 
@@ -65,8 +65,8 @@ async def assert_no_message(sender: Sender, mailbox: Mailbox | str, criteria: Cr
             while not wait.is_through:
                 for message in await wait.arrivals():
                     if await wait.accepts(message):
-                        raise AssertionError(f"a message came to {wait.email} that should not: {described(message)}")
-    except err.WaitTimeoutError as error:  # no look at the end of the time succeeded
+                        raise AssertionError(f"a message came to {wait.email} that should not: {summary(message)}")
+    except err.WaitTimeoutError as error:  # no poll at the end of the time succeeded
         raise error.last_error or error from None
 
 
@@ -78,7 +78,7 @@ class ExpectedMessage:
         self._mailbox = mailbox
         self._criteria = self._new = criteria
         self._timeout = settings.seconds_of("timeout", timeout)
-        self._place = Place.of(mailbox)
+        self._ref = MailboxRef.of(mailbox)
         self._message: Message | None = None
 
     @property
@@ -94,7 +94,7 @@ class ExpectedMessage:
 
     async def __aenter__(self) -> Self:
         self._message = None
-        there = await _ids_at(self._place, self._sender)
+        there = await _ids_at(self._ref, self._sender)
         self._new = self._criteria.without(there, "it was there before the block")
         return self
 
@@ -107,14 +107,14 @@ class ExpectedMessage:
         return f"<ExpectedMessage {'pending' if self._message is None else self._message.id}>"
 
 
-async def _ids_at(place: Place, sender: Sender) -> list[str]:
+async def _ids_at(ref: MailboxRef, sender: Sender) -> list[str]:
     """Return the ids of the messages that are there."""
     Poller.of(sender.core).check_quota()
     try:
-        messages, _ = await sender.fetch(endpoints.list_messages(place.email), {}, wire.decode_messages)
+        messages, _ = await sender.fetch(endpoints.list_messages(ref.email), {}, wire.decode_messages)
     except err.NotFoundError as error:
-        gone = err.MailboxGoneError(f"there is no mailbox {place.email} (any more): {error}")
-        gone.email, gone.status, gone.body, gone.quota = place.email, error.status, error.body, error.quota
+        gone = err.MailboxGoneError(f"there is no mailbox {ref.email} (any more): {error}")
+        gone.email, gone.status, gone.body, gone.quota = ref.email, error.status, error.body, error.quota
         raise gone from None
     return [message.id for message in messages]
 
@@ -129,26 +129,26 @@ class _Wait(Listener):
     __slots__ = (
         "_arrived",
         "_bad",
+        "_changed",
         "_criteria",
         "_end",
         "_has_seen_the_end",
         "_known",
         "_last_error",
-        "_looks",
-        "_place",
         "_poller",
+        "_polls",
+        "_ref",
         "_rejected",
         "_spent",
         "_started",
-        "_stir",
     )
 
     def __init__(
-        self, sender: Sender, mailbox: Mailbox | str, criteria: Criteria, *, last_look: float, deadline: float
+        self, sender: Sender, mailbox: Mailbox | str, criteria: Criteria, *, last_poll: float, deadline: float
     ) -> None:
         started = sender.core.transport.now()
-        super().__init__(sender, deadline=started + deadline, last_look=started + last_look)
-        self._place = Place.of(mailbox)
+        super().__init__(sender, deadline=started + deadline, last_poll=started + last_poll)
+        self._ref = MailboxRef.of(mailbox)
         self._poller = Poller.of(sender.core)
         self._criteria = criteria
         self._started = started
@@ -156,35 +156,35 @@ class _Wait(Listener):
         self._arrived: list[Message] = []
         self._rejected: list[str] = []
         self._bad: tuple[err.APIResponseError, ...] = ()
-        self._looks = self._spent = 0
+        self._polls = self._spent = 0
         self._last_error: err.TempMailError | None = None
         self._end: Exception | None = None
-        self._stir = asyncio.Event()
-        self._has_seen_the_end = False  # a look succeeded that began when the last was due, or later
+        self._changed = asyncio.Event()
+        self._has_seen_the_end = False  # a poll succeeded that began when the last was due, or later
 
     @classmethod
     def until(cls, sender: Sender, mailbox: Mailbox | str, criteria: Criteria, timeout: float) -> Self:
-        """Return a wait that ends after `timeout` seconds, shortly after a last look."""
+        """Return a wait that ends after `timeout` seconds, shortly after a last poll."""
         seconds = settings.seconds_of("timeout", timeout)
-        return cls(sender, mailbox, criteria, last_look=seconds - min(LAST_LOOK, seconds / 4), deadline=seconds)
+        return cls(sender, mailbox, criteria, last_poll=seconds - min(LAST_POLL, seconds / 4), deadline=seconds)
 
     @classmethod
     def through(cls, sender: Sender, mailbox: Mailbox | str, criteria: Criteria, seconds: float) -> Self:
-        """Return a wait whose last look is made after `seconds` seconds, and may take as long as a call."""
-        return cls(sender, mailbox, criteria, last_look=seconds, deadline=seconds + sender.timeout)
+        """Return a wait whose last poll is made after `seconds` seconds, and may take as long as a call."""
+        return cls(sender, mailbox, criteria, last_poll=seconds, deadline=seconds + sender.timeout)
 
     @property
     def email(self) -> str:
         """The mailbox's address."""
-        return self._place.email
+        return self._ref.email
 
     @property
     def is_through(self) -> bool:
-        """Whether the last look was made and all that came was handed out."""
+        """Whether the last poll was made and all that came was handed out."""
         return self._has_seen_the_end and not self._arrived
 
     async def __aenter__(self) -> Self:
-        self._poller.join(self._place, self)
+        self._poller.join(self._ref, self)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -194,14 +194,14 @@ class _Wait(Listener):
     # -- what the waiting code asks for -----------------------------------------------------------------------------
 
     async def arrivals(self) -> list[Message]:
-        """Return what has come since the last time, the newest first; it may be nothing when a look is the news.
+        """Return what has come since the last time, the newest first; it may be nothing when a poll is the news.
 
         Raises:
             TempMailError: The wait is over.
         """
-        await self._stir.wait()
+        await self._changed.wait()
         if self._end is None:
-            self._stir.clear()
+            self._changed.clear()
         elif not self._arrived:
             raise self._end
         arrived, self._arrived = self._arrived, []
@@ -209,16 +209,16 @@ class _Wait(Listener):
 
     async def accepts(self, message: Message) -> bool:
         """Return whether a message fits; if not, keep the reason."""
-        obstacle = self._criteria.obstacle(message)
-        if obstacle is None and not await self._matches(message):
-            obstacle = "match says no"
-        if obstacle is not None:
-            self.reject(message, obstacle)
-        return obstacle is None
+        mismatch_reason = self._criteria.mismatch_reason(message)
+        if mismatch_reason is None and not await self._matches(message):
+            mismatch_reason = "match says no"
+        if mismatch_reason is not None:
+            self.reject(message, mismatch_reason)
+        return mismatch_reason is None
 
     def reject(self, message: Message, reason: str) -> None:
         """Keep why a message was not the one."""
-        self._rejected.append(f"{described(message)}: {reason}")
+        self._rejected.append(f"{summary(message)}: {reason}")
         del self._rejected[:-_REASONS]
 
     async def _matches(self, message: Message) -> bool:
@@ -249,18 +249,18 @@ class _Wait(Listener):
         self._arrived.extend(new.values())
         self._bad = unreadable
         if new:
-            self._stir.set()
+            self._changed.set()
         return bool(new)
 
-    def on_look(self, begun: float, *, counted: bool) -> None:
-        self._looks += 1
+    def on_poll(self, begun: float, *, counted: bool) -> None:
+        self._polls += 1
         self._spent += counted
-        if self.last_look is not None and begun >= self.last_look:
+        if self.last_poll is not None and begun >= self.last_poll:
             self._has_seen_the_end = True
-            self._stir.set()
+            self._changed.set()
 
     def on_fault(self, _email: str, error: err.TempMailError) -> None:
-        self._looks += 1
+        self._polls += 1
         self._last_error = error
         if _is_hopeless(error) or self._is_put_off(error):
             self.on_end(error)
@@ -271,7 +271,7 @@ class _Wait(Listener):
     def on_end(self, error: Exception) -> None:
         self._end = error
         self._poller.leave(self.email, self)
-        self._stir.set()
+        self._changed.set()
 
     def on_deadline(self) -> None:
         self.on_end(self._timed_out())
@@ -288,7 +288,7 @@ class _Wait(Listener):
         rejected = (*self._rejected, *unreadable)
         text = [
             f"no message fitted within {waited:.1f} s at {self.email}",
-            f"{self._looks} looks took {self._spent} requests of the quota",
+            f"{self._polls} polls took {self._spent} requests of the quota",
             *(f"rejected {reason}" for reason in rejected),
             "no message came" if not rejected else "",
             f"last fault: {self._last_error}" if self._last_error else "",
@@ -297,16 +297,16 @@ class _Wait(Listener):
             "; ".join(part for part in text if part),
             call="list_messages",
             quota=core.quota,
-            attempts=self._looks,
+            attempts=self._polls,
             elapsed=waited,
         )
-        error.waited, error.looks, error.quota_spent = waited, self._looks, self._spent
+        error.waited, error.polls, error.quota_spent = waited, self._polls, self._spent
         error.rejected, error.last_error = rejected, self._last_error
         return error
 
 
 def _is_hopeless(error: err.TempMailError) -> bool:
-    """Say whether a later look would fail in the same way, so that a wait had better end at once."""
+    """Say whether a later poll would fail in the same way, so that a wait had better end at once."""
     if isinstance(error, err.ServerError):
         return False
     if isinstance(error, err.APIResponseError):

@@ -14,7 +14,7 @@ from attrs import frozen
 
 from tempmailg import _errors as err
 from tempmailg._models import Message
-from tempmailg._waiting._inbox import Listener, Place
+from tempmailg._waiting._inbox import Listener, MailboxRef
 from tempmailg._waiting._poller import Poller
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ __all__ = ["Watch", "WatchHealth"]
 _log = logging.getLogger("tempmailg")
 
 MAX_BACKLOG: Final = 32 * 1024 * 1024
-"""Characters of messages that wait for the consumer. Beyond, no look is made: the service keeps the mail until then."""
+"""Characters of messages that wait for the consumer. Beyond, no poll is made: the service keeps the mail until then."""
 
 MESSAGE_WEIGHT: Final = 1_024  # characters that an empty message counts for
 MAX_ABSENT: Final = 1_000  # ids kept for each mailbox of messages that its list no longer holds
@@ -42,9 +42,9 @@ class WatchHealth:
     Args:
         mailboxes: How many mailboxes are watched.
         backlog: How many messages wait for the consumer.
-        looks: How many looks were made.
+        polls: How many polls were made.
         quota_spent: How many requests of the quota they cost.
-        failing: The mailboxes whose last look failed, with what it met. They are looked at again, less and less often.
+        failing: The mailboxes whose last poll failed, with what it met. They are polled again, less and less often.
         last_error: The last fault of all, healed or not; None if there was none.
         gone: The mailboxes that expired or were deleted, the latest thousand.
         unreadable: An error for each message that could not be read, the latest thousand.
@@ -52,7 +52,7 @@ class WatchHealth:
 
     mailboxes: int
     backlog: int
-    looks: int
+    polls: int
     quota_spent: int
     failing: Mapping[str, err.TempMailError]
     last_error: err.TempMailError | None
@@ -61,15 +61,15 @@ class WatchHealth:
 
     @property
     def is_good(self) -> bool:
-        """Whether every mailbox could be looked at the last time."""
+        """Whether every mailbox could be polled the last time."""
         return not self.failing
 
 
 class Watch:
-    """Tells each message of any number of mailboxes once: an async context manager and iterator.
+    """Delivers each message of any number of mailboxes once: an async context manager and iterator.
 
     Made by `AsyncClient.watch`. A message counts as seen when the consumer asks for the next one, so what was being
-    worked on when a program stopped is told again by a watch that goes on from `seen`.
+    worked on when a program stopped is delivered again by a watch that goes on from `seen`.
     """
 
     def __init__(
@@ -81,8 +81,8 @@ class Watch:
         forever: bool = False,
         on_gone: Callable[[err.MailboxGoneError], object] | None = None,
     ) -> None:
-        self._ear = _Ear(sender, _checked(state))
-        self._places = [Place.of(mailbox) for mailbox in mailboxes]
+        self._subscription = _Subscription(sender, _checked(state))
+        self._refs = [MailboxRef.of(mailbox) for mailbox in mailboxes]
         self._forever = forever
         self._on_gone = on_gone
         self._is_asked = False
@@ -97,45 +97,45 @@ class Watch:
             ConfigurationError: One of them cannot be a mailbox.
             ClientClosedError: The client is closed.
         """
-        places = [Place.of(mailbox) for mailbox in mailboxes]
-        if self._ear.is_open:
-            self._ear.add(places)
+        refs = [MailboxRef.of(mailbox) for mailbox in mailboxes]
+        if self._subscription.is_open:
+            self._subscription.add(refs)
         else:
-            self._places += places
+            self._refs += refs
 
     def discard(self, *mailboxes: Mailbox | str) -> None:
-        """Watch these mailboxes no longer: none of their messages is told any more, and what was seen is forgotten.
+        """Stop watching these mailboxes: no message of theirs is delivered any more, and what was seen is forgotten.
 
         Args:
             mailboxes: The mailboxes or their addresses; one that is not watched does no harm.
         """
-        emails = {Place.of(mailbox).email for mailbox in mailboxes}
-        self._places = [place for place in self._places if place.email not in emails]
-        self._ear.discard(emails)
+        emails = {MailboxRef.of(mailbox).email for mailbox in mailboxes}
+        self._refs = [ref for ref in self._refs if ref.email not in emails]
+        self._subscription.discard(emails)
 
     def seen(self) -> dict[str, list[str]]:
         """Return what was seen, ready for JSON and for `AsyncClient.watch(state=…)`.
 
         Returns:
             The ids of the messages by the address of their mailbox, for all mailboxes that are watched. The message
-            that was told last is not among them before the next one is asked for.
+            that was delivered last is not among them before the next one is asked for.
         """
-        return self._ear.seen()
+        return self._subscription.seen()
 
     @property
     def health(self) -> WatchHealth:
         """How the watch is at this moment."""
-        return self._ear.health()
+        return self._subscription.health()
 
     async def __aenter__(self) -> Self:
-        if self._ear.is_open or self._ear.is_over:
+        if self._subscription.is_open or self._subscription.is_over:
             raise err.ConfigurationError("a watch can be entered once: call watch again, with state=watch.seen()")
-        self._ear.open(self._places)
+        self._subscription.open(self._refs)
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        self._ear.close()
-        await self._ear.poller.settle()
+        self._subscription.close()
+        await self._subscription.poller.settle()
 
     def __aiter__(self) -> Self:
         return self
@@ -150,13 +150,13 @@ class Watch:
             self._is_asked = False
 
     async def _next(self) -> Message:
-        self._ear.acknowledge()
+        self._subscription.acknowledge()
         while True:
-            news = await self._ear.hear()
+            news = await self._subscription.next_event()
             if isinstance(news, Message):
                 return news
             await self._report(news)
-            if self._ear.is_idle and not self._forever:
+            if self._subscription.is_idle and not self._forever:
                 raise StopAsyncIteration
 
     async def _report(self, error: err.MailboxGoneError) -> None:
@@ -165,25 +165,25 @@ class Watch:
             await answer
 
     def __repr__(self) -> str:
-        return f"<Watch of {self._ear.count} mailboxes>"
+        return f"<Watch of {self._subscription.count} mailboxes>"
 
 
-class _Ear(Listener):
+class _Subscription(Listener):
     """The listening half of a watch: what came and was not told yet, and what is known of each mailbox."""
 
     __slots__ = (
         "_bad",
+        "_changed",
         "_current",
         "_end",
         "_gone",
         "_known",
         "_last_error",
-        "_looks",
         "_paused",
+        "_polls",
         "_queue",
         "_resumed",
         "_spent",
-        "_stir",
         "_unreadable",
         "_weight",
         "is_open",
@@ -201,9 +201,9 @@ class _Ear(Listener):
         self._current: tuple[str, str] | None = None  # mailbox and id of the message that the consumer works on
         self._weight = 0
         self._paused: set[str] = set()
-        self._stir = asyncio.Event()
+        self._changed = asyncio.Event()
         self._end: Exception | None = None
-        self._looks = self._spent = 0
+        self._polls = self._spent = 0
         self._last_error: err.TempMailError | None = None
         self._gone: dict[str, err.MailboxGoneError] = {}
         self._bad: dict[str, Counter[str]] = {}  # by mailbox, the problems of unreadable messages and how often each
@@ -221,19 +221,19 @@ class _Ear(Listener):
         """Whether no mailbox is left and nothing is left to tell."""
         return not self._known and not self._queue
 
-    def open(self, places: Iterable[Place]) -> None:
+    def open(self, refs: Iterable[MailboxRef]) -> None:
         """Begin to listen."""
         self.sender.core.check_open()
         self.is_open = True
-        self.add(places)
+        self.add(refs)
 
-    def add(self, places: Iterable[Place]) -> None:
+    def add(self, refs: Iterable[MailboxRef]) -> None:
         """Listen to further mailboxes."""
         self.sender.core.check_open()
-        for place in places:
-            if place.email not in self._known and self._end is None:
-                self._known[place.email] = self._resumed.pop(place.email, ())
-                self.poller.join(place, self)
+        for ref in refs:
+            if ref.email not in self._known and self._end is None:
+                self._known[ref.email] = self._resumed.pop(ref.email, ())
+                self.poller.join(ref, self)
 
     def discard(self, emails: set[str]) -> None:
         """Listen to mailboxes no longer, and forget them."""
@@ -242,7 +242,7 @@ class _Ear(Listener):
             self.poller.leave(email, self)
         self._queue = deque(item for item in self._queue if item[0] not in emails)
         self._weight = sum(_weight_of(item) for _, item in self._queue if isinstance(item, Message))
-        self._go_on()
+        self._resume_paused()
 
     def seen(self) -> dict[str, list[str]]:
         """See `Watch.seen`."""
@@ -259,7 +259,7 @@ class _Ear(Listener):
         return WatchHealth(
             mailboxes=len(self._known),
             backlog=sum(isinstance(item, Message) for _, item in self._queue),
-            looks=self._looks,
+            polls=self._polls,
             quota_spent=self._spent,
             failing={email: error for email, error in errors.items() if error is not None},
             last_error=self._last_error,
@@ -271,7 +271,7 @@ class _Ear(Listener):
         """Count the message that was told last as seen."""
         self._current = None
 
-    async def hear(self) -> Message | err.MailboxGoneError:
+    async def next_event(self) -> Message | err.MailboxGoneError:
         """Return what came next.
 
         Raises:
@@ -284,13 +284,13 @@ class _Ear(Listener):
             if not self.is_open:
                 self._check_was_open()
                 raise StopAsyncIteration
-            self._stir.clear()
-            await self._stir.wait()
+            self._changed.clear()
+            await self._changed.wait()
         email, item = self._queue.popleft()
         if isinstance(item, Message):
             self._current = (email, item.id)
             self._weight -= _weight_of(item)
-            self._go_on()
+            self._resume_paused()
         return item
 
     def close(self) -> None:
@@ -299,7 +299,7 @@ class _Ear(Listener):
         for email in self._known:
             self.poller.leave(email, self)
         self._queue.clear()
-        self._stir.set()
+        self._changed.set()
 
     def _check_was_open(self) -> None:
         if not self.is_over:
@@ -310,8 +310,8 @@ class _Ear(Listener):
         self._bad.pop(email, None)
         self._paused.discard(email)
 
-    def _go_on(self) -> None:
-        """Look again at the mailboxes that were paused, once half of the backlog is told."""
+    def _resume_paused(self) -> None:
+        """Poll the mailboxes again that were paused, once half of the backlog is told."""
         if self._paused and self._weight <= MAX_BACKLOG // 2:
             paused, self._paused = self._paused, set()
             for email in paused:
@@ -323,8 +323,8 @@ class _Ear(Listener):
     def is_full(self) -> bool:
         return self._weight > MAX_BACKLOG
 
-    def on_look(self, _begun: float, *, counted: bool) -> None:
-        self._looks += 1
+    def on_poll(self, _begun: float, *, counted: bool) -> None:
+        self._polls += 1
         self._spent += counted
 
     def on_messages(self, email: str, messages: list[Message], unreadable: tuple[err.APIResponseError, ...]) -> bool:
@@ -337,11 +337,11 @@ class _Ear(Listener):
         self._weight += sum(map(_weight_of, new))
         self._report(email, unreadable)
         if new:
-            self._stir.set()
+            self._changed.set()
         return bool(new)
 
     def on_fault(self, _email: str, error: err.TempMailError) -> None:
-        self._looks += 1
+        self._polls += 1
         self._last_error = error
 
     def on_pause(self, email: str) -> None:
@@ -354,13 +354,13 @@ class _Ear(Listener):
         if len(self._gone) > MAX_REPORTED:
             del self._gone[next(iter(self._gone))]
         self._queue.append((email, error))
-        self._stir.set()
+        self._changed.set()
 
     def on_end(self, error: Exception) -> None:
         self._end = error
         for email in self._known:
             self.poller.leave(email, self)
-        self._stir.set()
+        self._changed.set()
 
     def _report(self, email: str, unreadable: tuple[err.APIResponseError, ...]) -> None:
         """Report the unreadable messages of a list that were not in the last one: their places may have changed."""

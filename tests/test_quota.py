@@ -1,4 +1,4 @@
-"""When to look again, and what the quota allows: arithmetic in values."""
+"""What the service says about the quota and its time, and what may be spent: arithmetic in values."""
 
 from __future__ import annotations
 
@@ -9,84 +9,42 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tempmailg import Quota
-from tempmailg._pace import (
+from tempmailg._quota import (
     BURST,
     BURST_SHARE,
     CROWD,
     DEFAULT_PACE,
-    FAULT_CAP,
-    GAP_JITTER,
-    LONGEST_GAP,
     OUT_OF_ORDER,
     QuotaPace,
     ServiceClock,
-    fault_delay,
-    look_gap,
 )
 
 NOON = datetime(2026, 6, 28, 12, tzinfo=UTC)
-CHANCES = st.floats(0, 1, exclude_max=True)
 
 
 def quota(remaining: int, *, limit: int = 50_000, resets_at: datetime | None = NOON) -> Quota:
     return Quota(limit=limit, used=limit - remaining, remaining=remaining, resets_at=resets_at)
 
 
-def looks_in(seconds: float, chance: float) -> int:
-    """Count the looks of a wait that sees no sign of life."""
-    at, looks = 0.0, 1
-    while (at := at + look_gap(at, chance)) < seconds:
-        looks += 1
-    return looks
-
-
-@given(quiet=st.floats(0, 1e6), chance=CHANCES)
-def test_a_message_is_told_within_a_second_or_a_tenth_of_its_time(quiet: float, chance: float) -> None:
-    """No gap is longer than max(1 s, a tenth of the quiet before it), jitter aside, nor longer than a minute."""
-    gap = look_gap(quiet, chance)
-    assert 0 < gap <= max(1.0, 0.1 * quiet) * (1 + GAP_JITTER)
-    assert gap <= LONGEST_GAP * (1 + GAP_JITTER)
-
-
-@given(CHANCES)
-def test_five_fruitless_minutes_cost_at_most_sixty_looks(chance: float) -> None:
-    """Patience is cheap: not three hundred looks, whatever the jitter."""
-    assert 40 <= looks_in(300, chance) <= 60
-
-
-def test_the_costs_told_in_comments_are_true() -> None:
-    """The documented numbers of looks follow from the parameters."""
-    assert looks_in(300, 0.5) + 1 == 47  # and the last one, just before the end
-    assert looks_in(600, 0.5) + 2 == 55 < BURST
-    assert 100 < looks_in(3_600, 0.5) < 110
-
-
-@given(faults=st.integers(1, 10_000), chance=CHANCES)
-def test_faults_put_the_next_look_off_but_not_for_ever(faults: int, chance: float) -> None:
-    """The delay doubles up to its cap, and half of it is certain."""
-    delay = fault_delay(faults, chance)
-    assert min(FAULT_CAP, 2.0 ** min(faults - 1, 30)) / 2 <= delay <= FAULT_CAP
-
-
 # ------------------------------------------------------------------------------------------------------ service clock
 
 
 def test_the_services_clock_counts_not_ours() -> None:
-    """A moment of the service's is measured from the time its answers tell, though our wall clock is a day off."""
+    """A moment of the service's is measured from the time its answers declare, though our wall clock is a day off."""
     clock = ServiceClock()
     assert not clock.is_set
-    clock.note(NOON, 100.0, fallback=lambda: NOON + timedelta(days=1))
+    clock.update(NOON, 100.0, fallback=lambda: NOON + timedelta(days=1))
     assert clock.is_set
     assert clock.until(NOON + timedelta(seconds=60), 110.0) == pytest.approx(50.0)
 
 
-def test_our_clock_counts_only_until_the_service_tells_its_own() -> None:
+def test_our_clock_counts_only_until_the_service_declares_its_own() -> None:
     """Without any `Date` the wall clock must do; after one it never counts again."""
     clock = ServiceClock()
-    clock.note(None, 0.0, fallback=lambda: NOON)
+    clock.update(None, 0.0, fallback=lambda: NOON)
     assert clock.until(NOON, 0.0) == pytest.approx(0.0)
-    clock.note(NOON + timedelta(hours=1), 0.0, fallback=lambda: NOON)
-    clock.note(None, 0.0, fallback=lambda: NOON)
+    clock.update(NOON + timedelta(hours=1), 0.0, fallback=lambda: NOON)
+    clock.update(None, 0.0, fallback=lambda: NOON)
     assert clock.until(NOON, 0.0) == pytest.approx(-3600.0)
 
 
@@ -94,10 +52,10 @@ def test_our_clock_counts_only_until_the_service_tells_its_own() -> None:
 
 
 def spend(pace: QuotaPace, remaining: int, seconds: float, period: float) -> list[float]:
-    """Look whenever the pace allows it for some seconds, and return when; each look costs one request."""
+    """Poll whenever the pace allows it for some seconds, and return when; each poll costs one request."""
     times: list[float] = []
     now = 0.0
-    pace.note(quota(remaining), period, now)
+    pace.update(quota(remaining), period, now)
     while True:
         now += pace.delay(now)
         if now >= seconds or pace.is_exhausted(now):
@@ -105,7 +63,7 @@ def spend(pace: QuotaPace, remaining: int, seconds: float, period: float) -> lis
         pace.begin()
         times.append(now)
         remaining -= 1
-        pace.note(quota(remaining), period - now, now)
+        pace.update(quota(remaining), period - now, now)
         pace.end(counted=True)
         now += 1e-3
 
@@ -130,9 +88,9 @@ def test_a_watch_keeps_the_quotas_pace(remaining: int, reserve: int, period: flo
 def test_waits_make_watches_stand_back() -> None:
     """What waits spend beyond the pace, watches make up for by waiting."""
     pace = QuotaPace(0)
-    pace.note(quota(10_000), 10_000, 0.0)
+    pace.update(quota(10_000), 10_000, 0.0)
     assert pace.delay(0.0) == 0
-    pace.note(quota(10_000 - BURST - 50), 10_000, 0.0)
+    pace.update(quota(10_000 - BURST - 50), 10_000, 0.0)
     assert 50 < pace.delay(0.0) < 55
 
 
@@ -141,7 +99,7 @@ def test_what_others_spend_counts() -> None:
     alone, among_others = QuotaPace(0), QuotaPace(0)
     for pace, step in ((alone, 1), (among_others, 8)):
         for number in range(BURST // 2):
-            pace.note(quota(10_000 - number * step), 10_000, 0.0)
+            pace.update(quota(10_000 - number * step), 10_000, 0.0)
     assert alone.delay(0.0) == 0
     assert among_others.delay(0.0) > 0
 
@@ -149,21 +107,21 @@ def test_what_others_spend_counts() -> None:
 def test_debt_has_a_floor() -> None:
     """However much was spent at once, watches come back: after two bursts at most."""
     pace = QuotaPace(0)
-    pace.note(quota(40_000), 10_000, 0.0)
-    pace.note(quota(10_000), 10_000, 0.0)
+    pace.update(quota(40_000), 10_000, 0.0)
+    pace.update(quota(10_000), 10_000, 0.0)
     assert pace.delay(0.0) <= BURST + 1
 
 
 def test_without_quota_headers_the_default_pace_holds() -> None:
-    """A service that tells nothing is looked at once a second in the long run."""
+    """A service that declares nothing is polled once a second in the long run."""
     pace = QuotaPace(0)
-    now, looks = 0.0, 0
+    now, polls = 0.0, 0
     while now < 10_000:
         now += pace.delay(now)
         pace.begin()
         pace.end(counted=True)
-        looks += 1
-    assert looks == pytest.approx(BURST + DEFAULT_PACE * 10_000, abs=2)
+        polls += 1
+    assert polls == pytest.approx(BURST + DEFAULT_PACE * 10_000, abs=2)
 
 
 def test_what_cost_nothing_is_not_paid_for() -> None:
@@ -179,40 +137,40 @@ def test_the_reserve_stops_before_the_request() -> None:
     """When what remains falls to the reserve, nothing more may be sent until the reset."""
     pace = QuotaPace(10)
     assert not pace.is_exhausted(0.0)
-    pace.note(quota(11), 100, 0.0)
+    pace.update(quota(11), 100, 0.0)
     assert not pace.is_exhausted(0.0)
-    pace.note(quota(10), 100, 0.0)
+    pace.update(quota(10), 100, 0.0)
     assert pace.is_exhausted(0.0)
-    assert pace.delay(0.0) == 0, "the look that follows is refused with its reason, not put off in silence"
+    assert pace.delay(0.0) == 0, "the poll that follows is refused with its reason, not put off in silence"
     assert pace.is_exhausted(99.9)
-    assert not pace.is_exhausted(100.0), "after the reset only a look can tell"
+    assert not pace.is_exhausted(100.0), "after the reset only a poll can tell"
 
 
 def test_answers_that_overtook_each_other_are_not_a_reset() -> None:
     """An older answer with a little more left changes nothing; another reset or a great rise does."""
     pace = QuotaPace(0)
-    pace.note(quota(0), 100, 0.0)
-    pace.note(quota(OUT_OF_ORDER), 100, 0.0)
+    pace.update(quota(0), 100, 0.0)
+    pace.update(quota(OUT_OF_ORDER), 100, 0.0)
     assert pace.is_exhausted(0.0)
-    pace.note(quota(OUT_OF_ORDER + 1), 100, 0.0)
+    pace.update(quota(OUT_OF_ORDER + 1), 100, 0.0)
     assert not pace.is_exhausted(0.0)
-    pace.note(quota(0), 100, 0.0)
-    pace.note(quota(5, resets_at=NOON + timedelta(days=30)), 100, 0.0)
+    pace.update(quota(0), 100, 0.0)
+    pace.update(quota(5, resets_at=NOON + timedelta(days=30)), 100, 0.0)
     assert not pace.is_exhausted(0.0)
 
 
 def test_a_reset_that_slides_with_every_answer_is_still_paid_for() -> None:
-    """A service that tells "in a minute from now" each time does not turn the pace off."""
+    """A service that says "in a minute from now" each time does not turn the pace off."""
     pace = QuotaPace(0)
     for number in range(3 * BURST):
-        pace.note(quota(10_000 - number, resets_at=NOON + timedelta(seconds=number)), 10_000, 0.0)
+        pace.update(quota(10_000 - number, resets_at=NOON + timedelta(seconds=number)), 10_000, 0.0)
     assert pace.delay(0.0) > 0
 
 
-def test_few_looks_are_under_way_when_little_is_left() -> None:
-    """Looks that are sent together could overstep the quota together, so their number follows what is left."""
+def test_few_polls_are_under_way_when_little_is_left() -> None:
+    """Polls that are sent together could overstep the quota together, so their number follows what is left."""
     pace = QuotaPace(0)
-    pace.note(quota(3 * CROWD), 100, 0.0)
+    pace.update(quota(3 * CROWD), 100, 0.0)
     for _ in range(3):
         assert pace.has_room(0.0)
         pace.begin()
@@ -221,18 +179,18 @@ def test_few_looks_are_under_way_when_little_is_left() -> None:
     assert pace.has_room(0.0)
 
 
-def test_the_first_look_goes_alone() -> None:
-    """Before an answer, and after a reset, nobody knows how little is left, so one look has to find out."""
+def test_the_first_poll_goes_alone() -> None:
+    """Before an answer, and after a reset, nobody knows how little is left, so one poll has to find out."""
     pace = QuotaPace(0)
     pace.begin()
     assert not pace.has_room(0.0)
     pace.end(counted=True)
-    assert all(_begun(pace, 0.0) for _ in range(32)), "a service that tells no quota sets no limit"
+    assert all(_begun(pace, 0.0) for _ in range(32)), "a service that declares no quota sets no limit"
     known = QuotaPace(0)
-    known.note(quota(50_000), 100, 0.0)
+    known.update(quota(50_000), 100, 0.0)
     assert all(_begun(known, 99.0) for _ in range(32))
     assert not known.has_room(101.0)
-    known.note(quota(50_000, resets_at=NOON + timedelta(days=30)), 1_000, 101.0)
+    known.update(quota(50_000, resets_at=NOON + timedelta(days=30)), 1_000, 101.0)
     assert known.has_room(101.0)
 
 
@@ -243,17 +201,17 @@ def _begun(pace: QuotaPace, now: float) -> bool:
 
 
 def test_a_reset_in_the_past_is_none() -> None:
-    """A service whose reset lies behind its own clock is treated as one that tells none."""
+    """A service whose reset lies behind its own clock is treated as one that declares none."""
     pace = QuotaPace(0)
-    pace.note(quota(0), -5.0, 0.0)
+    pace.update(quota(0), -5.0, 0.0)
     assert pace.is_exhausted(10.0)
 
 
 def test_a_quota_without_a_reset_is_kept_at_the_default_pace() -> None:
     """If the service does not say when the count starts again, the default pace and the reserve hold."""
     pace = QuotaPace(0)
-    pace.note(quota(1_000, resets_at=None), None, 0.0)
-    pace.note(quota(900, resets_at=None), None, 0.0)
+    pace.update(quota(1_000, resets_at=None), None, 0.0)
+    pace.update(quota(900, resets_at=None), None, 0.0)
     assert pace.delay(0.0) == pytest.approx(1 / DEFAULT_PACE)
-    pace.note(quota(0, resets_at=None), None, 0.0)
+    pace.update(quota(0, resets_at=None), None, 0.0)
     assert pace.is_exhausted(1e9)
