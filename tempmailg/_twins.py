@@ -182,10 +182,10 @@ class BlockingExpectedMessage(_Twin[ExpectedMessage]):
 
 
 class BlockingWatch(_Twin[Watch]):
-    """Tells each message of any number of mailboxes once: a context manager and iterator.
+    """Delivers each message of any number of mailboxes once: a context manager and iterator.
 
     Made by `Client.watch`. A message counts as seen when the consumer asks for the next one, so what was being worked
-    on when a program stopped is told again by a watch that goes on from `seen`.
+    on when a program stopped is delivered again by a watch that goes on from `seen`.
     """
 
     def add(self, *mailboxes: Mailbox | str) -> None:
@@ -201,7 +201,7 @@ class BlockingWatch(_Twin[Watch]):
         self._use(self._inner.add, *mailboxes)
 
     def discard(self, *mailboxes: Mailbox | str) -> None:
-        """Watch these mailboxes no longer: none of their messages is told any more, and what was seen is forgotten.
+        """Stop watching these mailboxes: no message of theirs is delivered any more, and what was seen is forgotten.
 
         Args:
             mailboxes: The mailboxes or their addresses; one that is not watched does no harm.
@@ -213,7 +213,7 @@ class BlockingWatch(_Twin[Watch]):
 
         Returns:
             The ids of the messages by the address of their mailbox, for all mailboxes that are watched. The message
-            that was told last is not among them before the next one is asked for.
+            that was delivered last is not among them before the next one is asked for.
         """
         return self._use(self._inner.seen)
 

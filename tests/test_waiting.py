@@ -24,6 +24,7 @@ from tempmailg import (
     RateLimitError,
     RequestRejectedError,
     ServerError,
+    TLSError,
     WaitTimeoutError,
 )
 from tempmailg.sandbox import (
@@ -532,7 +533,7 @@ async def test_a_certificate_problem_ends_a_wait_at_once() -> None:
     """A connection that must not be made is no passing fault."""
 
     def answer(number: int, request: Request) -> Response:
-        raise APIConnectionError("the certificate was refused")
+        raise TLSError("the certificate was refused")
 
     async with virtual_client(answer) as client:
         with pytest.raises(APIConnectionError, match="certificate"):
