@@ -1,7 +1,7 @@
 """The deadlines of many requests, for the price of one timer.
 
-`asyncio.timeout(30)` puts a timer into the event loop's heap for each request, and there it stays for 30 seconds,
-however soon the answer comes. Keeping thousands of them in order would be a sixteenth of a busy client's work.
+`asyncio.timeout(30)` puts a timer into the event loop's heap for each request, where it stays for 30 seconds however
+soon the answer comes. Keeping thousands of timers in order would take a sixteenth of a busy client's time.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ class Deadlines:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._blocks: dict[_Block, float] = {}  # with the moment at which each is to end
+        self._blocks: dict[_Block, float] = {}  # each with the moment at which it must end
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for = 0.0
 
     def within(self, seconds: float) -> _Block:
-        """Return a context manager that raises `TimeoutError` when its block takes longer."""
+        """Return a context manager that raises `TimeoutError` if its block takes longer."""
         return _Block(self, seconds)
 
     def stop(self) -> None:
-        """Forget the timer, unless a block still needs it: a request may outlive the client that sent it."""
+        """Cancel the timer, unless a block still needs it: a request may outlive the client that sent it."""
         if not self._blocks:
             self._disarm()
 
     def put(self, block: _Block, seconds: float) -> None:
-        """Take in a block that begins."""
+        """Add a block that begins."""
         moment = self._blocks[block] = self._loop.time() + seconds
         if self._timer is None or moment < self._armed_for:
             self._arm(moment)
 
     def take_out(self, block: _Block) -> None:
-        """Forget a block that ended. The timer stays: mostly another block will need it before it rings."""
+        """Remove a block that ended. The timer stays: usually another block needs it before it fires."""
         self._blocks.pop(block, None)
 
     def _disarm(self) -> None:
@@ -65,7 +65,7 @@ class Deadlines:
 
 
 class _Block:
-    """Code with a deadline. It ends as `asyncio.timeout` ends its blocks: by a cancellation that it takes back."""
+    """A block of code with a deadline. Like `asyncio.timeout`, it cancels the task and takes the cancellation back."""
 
     __slots__ = ("_cancelling", "_deadlines", "_interrupted", "_seconds", "_task")
 
@@ -90,6 +90,6 @@ class _Block:
             raise TimeoutError from error
 
     def interrupt(self) -> None:
-        """End the block."""
+        """Cancel the block, because its deadline has passed."""
         self._interrupted = True
         self._task.cancel()

@@ -1,6 +1,6 @@
-"""File names from strangers: one rule that turns any text into one safe path component, the same on every platform.
+"""File names from strangers: one rule turns any text into a safe path component, the same on every platform.
 
-Pure functions; that a name is still free can only be known by taking it, which is `_download`'s business.
+The functions are pure. Whether a name is still free is known only once it is taken, which is up to `_download`.
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ if TYPE_CHECKING:
 __all__ = ["distinct", "numbered", "safe_name"]
 
 NAMELESS: Final = "attachment"
-"""What a file is called whose name holds nothing that can be kept."""
+"""The name of a file of whose own name nothing can be kept."""
 
 MAX_BYTES: Final = 255
-"""The longest component that the usual file systems take, in bytes of UTF-8."""
+"""The longest path component that common file systems accept, in bytes of UTF-8."""
 
-# What Windows refuses in a name, control characters, half characters, what is not seen, and what turns the line around
-# (and makes `fdp.exe` read as `exe.pdf`). Named one by one, since Unicode's own categories change with Python.
+# What Windows refuses in a name, control characters, lone surrogates, invisible characters, and those that reverse the
+# text (and make `fdp.exe` read as `exe.pdf`). Listed one by one, since Unicode's categories change with Python.
 _UNSAFE = re.compile(
     r'[<>:"|?*\x00-\x1f\x7f-\x9f\u00ad\u061c\u115f\u1160\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f'
     r"\u3164\ufeff\uffa0\ufff0-\uffff\ud800-\udfff\U000e0000-\U000e0fff]"
 )
 _SEPARATORS = re.compile(r"[/\\]")
 
-# Windows drops spaces and dots at the end and stumbles over spaces at the front. The joiners U+200C and U+200D belong
-# inside Persian and emoji names, but at the edge some file systems take no notice of them.
+# Windows drops spaces and dots at the end and mishandles spaces at the front. The joiners U+200C and U+200D belong
+# inside Persian and emoji names, but some file systems ignore them at either end.
 _SPACES: Final = " \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
 _FRONT: Final = _SPACES + "\u200c\u200d"
 _BACK: Final = _FRONT + "."
 
-# A hidden file (`.bashrc`), an option (`-rf`), somebody's home (`~root`), a device, a file that Windows acts upon.
+# A hidden file (`.bashrc`), an option (`-rf`), a home folder (`~root`), a device, or a file that Windows acts upon.
 _RESERVED = re.compile(
     r"[.~-]"
     r"|(?:CON|PRN|AUX|NUL|CONIN\$|CONOUT\$|CLOCK\$|COM[0-9¹²³]|LPT[0-9¹²³])\s*(?:\.|\Z)"
@@ -46,9 +46,9 @@ _EXTENSION = re.compile(r"(?<=.)(?:\.tar)?\.[^.\s]{1,16}\Z")
 
 
 def safe_name(name: str) -> str:
-    """Return one path component that is safe on every platform, and `name` itself where it is one already.
+    """Return a path component that is safe on every platform: `name` itself if it is one already.
 
-    Of a path only its last component is kept. The result of the result is the result.
+    Only the last component of a path is kept. Applying the function twice changes nothing more.
 
     Args:
         name: Any text.
@@ -63,11 +63,11 @@ def safe_name(name: str) -> str:
 
 
 def numbered(name: str, number: int) -> str:
-    """Return the name for the next file of that name: ``file.txt``, ``file (1).txt`` and so on.
+    """Return the name for the next file with this name: ``file.txt``, ``file (1).txt`` and so on.
 
     Args:
         name: A safe name.
-        number: How many files of the name are there already.
+        number: How many files with this name exist already.
 
     Returns:
         A safe name, again of at most 255 bytes.
@@ -76,7 +76,7 @@ def numbered(name: str, number: int) -> str:
 
 
 def distinct(names: Iterable[str]) -> list[str]:
-    """Return the names in their order, each numbered that came before, also in another case."""
+    """Return the names in the same order, numbered where one repeats an earlier name, in whatever case."""
     taken: set[str] = set()
     result: list[str] = []
     for name in names:
@@ -87,11 +87,11 @@ def distinct(names: Iterable[str]) -> list[str]:
 
 
 def _shortened(name: str, mark: str = "") -> str:
-    """Put a mark before the extension, and cut as much before the mark as the longest name demands."""
+    """Insert a mark before the extension, and shorten the part before it to fit into the longest name."""
     if len(name.encode()) + len(mark) <= MAX_BYTES and not mark:
         return name
     found = _EXTENSION.search(name)
     stem, extension = (name[: found.start()], found[0]) if found else (name, "")
     room = MAX_BYTES - len((mark + extension).encode())
-    stem = stem.encode()[:room].decode(errors="ignore")  # never half a character
+    stem = stem.encode()[:room].decode(errors="ignore")  # never part of a character
     return (stem + mark + extension).rstrip(_BACK)

@@ -1,4 +1,4 @@
-"""What a client is told when it is made: checked before anything is sent, never echoed if secret."""
+"""The options of a client: checked before anything is sent, and never repeated in an error if they are secret."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def pytest_runtest_makereport(
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: object) -> None:
-    """Add up what the workers of pytest-xdist spent."""
+    """Add up the requests that the workers of pytest-xdist spent."""
     config: pytest.Config = getattr(node, "config")  # noqa: B009 - pytest-xdist may be missing, and with it the type
     spent = getattr(node, "workeroutput", {}).get(_SPENT, 0)
     config.stash[_WORKERS] = config.stash.get(_WORKERS, 0) + spent
@@ -116,7 +116,7 @@ _WORKERS: pytest.StashKey[int] = pytest.StashKey()
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Tell the run what this worker spent."""
+    """Report to the run how many requests this worker spent."""
     service = session.config.stash.get(_SERVICE, None)
     output: dict[str, int] | None = getattr(session.config, "workeroutput", None)
     if service is not None and output is not None:
@@ -124,7 +124,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say what the run cost, if it cost anybody's quota."""
+    """Show how many requests the run cost, if it cost any of a quota."""
     if not config.getoption("--tempmailg-live"):
         return
     service = config.stash.get(_SERVICE, None)

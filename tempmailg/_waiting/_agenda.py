@@ -1,4 +1,4 @@
-"""What is due when."""
+"""Which thing is due at which time."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ K = TypeVar("K")
 
 
 class Agenda(Generic[K]):
-    """Things with their times; each stands in it once and may be moved. Of the earliest, the oldest entry is first."""
+    """A priority queue by time. Each thing is in it once and may be moved; among equal times the oldest entry wins."""
 
     __slots__ = ("_heap", "_order", "_times")
 
     def __init__(self) -> None:
         self._times: dict[K, tuple[float, int]] = {}
-        self._heap: list[tuple[float, int, K]] = []  # may hold entries that were moved or dropped since
+        self._heap: list[tuple[float, int, K]] = []  # may hold entries that have been moved or dropped since
         self._order = itertools.count()
 
     def set(self, thing: K, at: float) -> None:
-        """Put a thing in, or move it to another time."""
+        """Add a thing, or move it to another time."""
         order = next(self._order)
         self._times[thing] = (at, order)
         heapq.heappush(self._heap, (at, order, thing))
@@ -31,11 +31,11 @@ class Agenda(Generic[K]):
             heapq.heapify(self._heap)
 
     def drop(self, thing: K) -> None:
-        """Take a thing out, if it is in."""
+        """Remove a thing, if it is there."""
         self._times.pop(thing, None)
 
     def time_of(self, thing: K) -> float | None:
-        """Return when a thing is due, or None if it is not in."""
+        """Return when a thing is due, or None if it is not there."""
         entry = self._times.get(thing)
         return None if entry is None else entry[0]
 
@@ -49,7 +49,7 @@ class Agenda(Generic[K]):
         return None
 
     def take(self, now: float) -> K | None:
-        """Take out and return the earliest thing if its time has come."""
+        """Remove and return the earliest thing if it is due, else return None."""
         at = self.first()
         if at is None or at > now:
             return None
