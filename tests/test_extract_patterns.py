@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import pytest
 
-_MODULES = ("__init__", "_codes", "_context", "_html", "_links", "_page", "_quotes", "_shapes", "_words")
+_MODULES = ("__init__", "_address", "_codes", "_context", "_html", "_links", "_page", "_quotes", "_shapes", "_words")
 _SIZE = 2_000
 _UNMEASURED = 0.005
 """Seconds below which a pattern is linear beyond doubt: 4 million steps take longer."""

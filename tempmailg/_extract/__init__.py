@@ -208,6 +208,9 @@ def find_link(
 
 def _read(content: str, *, is_html: bool) -> Page:
     """Read a message's source; HTML without a tag, and text that is an HTML document, are taken for what they are."""
+    from tempmailg._extract._page import MAX_CONTENT, without_transfer_coding
+
+    content = without_transfer_coding(content[:MAX_CONTENT])
     if (is_html and "<" in content) or _HTML_DOCUMENT.match(content):
         from tempmailg._extract._html import read_html
 

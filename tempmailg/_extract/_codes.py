@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tempmailg._extract._clues import Clue
 from tempmailg._extract._context import Context, read_context
-from tempmailg._extract._shapes import Shape, Spot, find_spots, find_tokens, to_ascii
-from tempmailg._extract._words import EVERYWHERE, Hit, Kind, Tongues, find_words, kinds_of, tongues_of
+from tempmailg._extract._shapes import Shape, Span, find_spots, find_tokens, to_ascii
+from tempmailg._extract._words import EVERYWHERE, Hit, Kind, Languages, find_words, kinds_of, languages_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -121,7 +121,7 @@ class Finding(NamedTuple):
     """A spot with the clues for and against it."""
 
     place: Place
-    spot: Spot
+    spot: Span
     clues: tuple[Clue, ...]
 
     @property
@@ -147,11 +147,11 @@ def find(mail: Mail, fits: Callable[[str], bool] | None = None) -> list[Finding]
     subject_spots, text_spots = _spots(subject, fits), _spots(text, fits)
     if not subject_spots and not text_spots:
         return []
-    tongues = tongues_of(f"{subject} {text[:_TELLING]}")
-    general = tuple(_mail_clues(subject, text, tongues))
+    languages = languages_of(f"{subject} {text[:_TELLING]}")
+    general = tuple(_mail_clues(subject, text, languages))
     findings = [
-        *_judge("subject", Mail(subject, subject), subject_spots, general, tongues),
-        *_judge("text", Mail(subject, text, mail.loud), text_spots, general, tongues),
+        *_judge("subject", Mail(subject, subject), subject_spots, general, languages),
+        *_judge("text", Mail(subject, text, mail.loud), text_spots, general, languages),
     ]
     return _best_of_each_value(_without_rivals(findings))
 
@@ -161,11 +161,11 @@ def _origin_bound(text: str) -> Finding | None:
     found = _ORIGIN_BOUND.search(text.rstrip())
     if found is None:
         return None
-    spot = Spot(found.start(1), found.end(1), found[1], Shape.AS_ASKED)
+    spot = Span(found.start(1), found.end(1), found[1], Shape.AS_ASKED)
     return Finding("text", spot, (Clue(CERTAIN, "the last line tells it to programs"),))
 
 
-def _spots(text: str, fits: Callable[[str], bool] | None) -> list[Spot]:
+def _spots(text: str, fits: Callable[[str], bool] | None) -> list[Span]:
     if fits is None:
         return find_spots(text)
     known = [spot for spot in find_spots(text) if fits(spot.value) or fits(text[spot.start : spot.end])]
@@ -173,29 +173,29 @@ def _spots(text: str, fits: Callable[[str], bool] | None) -> list[Spot]:
 
 
 def _judge(
-    place: Place, mail: Mail, spots: list[Spot], general: tuple[Clue, ...], tongues: Tongues | None
+    place: Place, mail: Mail, spots: list[Span], general: tuple[Clue, ...], languages: Languages | None
 ) -> Iterator[Finding]:
     text = mail.text
     for spot, floor, ceiling in zip(spots, _floors(spots), _ceilings(spots, len(text)), strict=True):
         around = read_context(text, spot.start, spot.end, floor=floor, ceiling=ceiling)
-        clues = [*_word_clues(spot, around, tongues), *_place_clues(spot, around, mail.loud), *general]
+        clues = [*_word_clues(spot, around, languages), *_place_clues(spot, around, mail.loud), *general]
         yield Finding(place, spot, (*clues, *_doubts(spot, clues)))
 
 
-def _floors(spots: Sequence[Spot]) -> list[int]:
+def _floors(spots: Sequence[Span]) -> list[int]:
     """Return where the words of each spot begin: behind the one before, for a name belongs to what it names first."""
     ends = (0 if spot.shape in _VAGUE else spot.end for spot in spots)
     return [0, *accumulate(ends, max)][: len(spots)]
 
 
-def _ceilings(spots: Sequence[Spot], end: int) -> list[int]:
+def _ceilings(spots: Sequence[Span], end: int) -> list[int]:
     starts = (end if spot.shape in _VAGUE else spot.start for spot in reversed(spots))
     return [end, *accumulate(starts, min)][: len(spots)][::-1]
 
 
-def _word_clues(spot: Spot, around: Context, tongues: Tongues | None) -> Iterator[Clue]:
+def _word_clues(spot: Span, around: Context, languages: Languages | None) -> Iterator[Clue]:
     """Yield what the words around a spot say about it."""
-    words = _Words(*(_read(piece, tongues) for piece in around[:4]))
+    words = _Words(*(_read(piece, languages) for piece in around[:4]))
     name = _name_clue(around, words)
     if name and (name is not NAMED_PASSWORD or spot.value.isdigit()):
         yield name
@@ -254,16 +254,16 @@ def _name(hits: Sequence[Hit]) -> Hit | None:
     return names[-1] if names else None
 
 
-def _place_clues(spot: Spot, around: Context, loud: tuple[tuple[int, int], ...]) -> Iterator[Clue]:
+def _place_clues(spot: Span, around: Context, loud: tuple[tuple[int, int], ...]) -> Iterator[Clue]:
     if around.alone:
         yield ALONE
     if any(start <= spot.start and spot.end <= end for start, end in loud):
         yield LOUD
 
 
-def _mail_clues(subject: str, text: str, tongues: Tongues | None) -> Iterator[Clue]:
+def _mail_clues(subject: str, text: str, languages: Languages | None) -> Iterator[Clue]:
     """Yield what the message as a whole says about any code in it."""
-    kinds = kinds_of(_read(subject, tongues))
+    kinds = kinds_of(_read(subject, languages))
     if kinds & _CODE:
         yield SUBJECT_CODE
     if kinds & (_PURPOSE | Kind.OTP):
@@ -289,7 +289,7 @@ def _subject_doubts(subject: str, kinds: int, text: str) -> Iterator[Clue]:
         yield MEETING
 
 
-def _doubts(spot: Spot, clues: Sequence[Clue]) -> Iterator[Clue]:
+def _doubts(spot: Span, clues: Sequence[Clue]) -> Iterator[Clue]:
     """Yield what speaks against a spot because it is missing."""
     named = {NAMED_DIRECTLY, NAMED_HERE, NAMED_BEFORE, NAMED_AFTER, NAMED_PASSWORD}.intersection(clues)
     if not named and spot.shape in _NEEDS_NAME:
@@ -337,15 +337,15 @@ def _best_of_each_value(findings: list[Finding]) -> list[Finding]:
     return sorted(ranked, key=lambda finding: -finding.points)
 
 
-def _key(spot: Spot) -> str:
+def _key(spot: Span) -> str:
     """Return what makes two spots the same code: `G-123456` is `123456`."""
     value = spot.value[2:] if spot.shape is Shape.PREFIXED else spot.value
     return value.replace("-", "").upper()
 
 
-def _read(text: str, tongues: Tongues | None) -> tuple[Hit, ...]:
+def _read(text: str, languages: Languages | None) -> tuple[Hit, ...]:
     """Find the words of a piece of text; a code that the word beside it makes something else counts as that."""
-    hits = find_words(text, tongues)
+    hits = find_words(text, languages)
     others = [hit for hit in hits if hit.kind & Kind.OTHER]
     return tuple(
         hit._replace(kind=Kind.OTHER)

@@ -12,7 +12,9 @@ import re
 from collections import Counter
 from enum import IntEnum
 from html import unescape
+from html.entities import html5
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urljoin
 
 import attrs
 
@@ -48,10 +50,15 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 _ATTRIBUTE = re.compile(r"""([^\s=/"'>][^\s=/>]*+)(?:\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s>]*+))?+""")
+_REFERENCE = re.compile(r"&(#[xX]?[0-9a-fA-F]{1,8}+|[A-Za-z][A-Za-z0-9]{1,40}+)(;?)")
 _RAW = {
     name: re.compile(rf"</{name}(?=[\s/>])[^>]*+>?", re.IGNORECASE)
     for name in ("iframe", "noembed", "noframes", "plaintext", "script", "style", "textarea", "title", "xmp")
 }
+
+_LINE_ENDS = re.compile(r"[\t\n\r]")
+_BLANKS = "".join(map(chr, range(33)))
+_ABSOLUTE = re.compile(r"[a-z][a-z0-9+.-]{0,30}+:", re.IGNORECASE)
 
 _VOID = frozenset(
     {
@@ -189,6 +196,13 @@ class _Writer:
     length: int = 0
     gap: _Gap = _Gap.NONE
     loud: list[tuple[int, int]] = attrs.field(factory=list[tuple[int, int]])
+    marked: int = 0
+    """Where the text begins that was written after the last mark; the end of the text while there is none."""
+    waiting: bool = False
+
+    def mark(self) -> None:
+        """Mark the place of the next text."""
+        self.marked, self.waiting = self.length, True
 
     @property
     def full(self) -> bool:
@@ -203,6 +217,8 @@ class _Writer:
         before = _GAPS[self.gap] if self.length else ""
         self.gap = _Gap.NONE
         start = self.length + len(before)
+        if self.waiting:
+            self.marked, self.waiting = start, False
         self.pieces += (before, text)
         self.length = start + len(text)
         if loud:
@@ -220,7 +236,8 @@ class _Reader:
     anchors: list[Anchor] = attrs.field(factory=list[Anchor])
     url: str | None = None
     label: str = ""
-    anchor_start: int = 0
+    base: str = ""
+    """What relative addresses are relative to."""
 
     def text(self, raw: str) -> None:
         element = self.stack[-1]
@@ -261,6 +278,8 @@ class _Reader:
             self.close("p")
         elif name == "a":
             self._open_anchor(attributes)
+        elif name == "base" and not self.base:
+            self.base = _LINE_ENDS.sub("", attributes.get("href", "")).strip(_BLANKS)
         if name not in _VOID:
             self.stack.append(self._element(name, attributes))
             self.open_names[name] += 1
@@ -298,13 +317,26 @@ class _Reader:
 
     def _open_anchor(self, attributes: dict[str, str]) -> None:
         self._close_anchor()
-        self.url = attributes.get("href", "").strip() or None
+        self.url = self._target(attributes.get("href", ""))
         self.label = visible(attributes.get("title") or attributes.get("aria-label") or "")
-        self.anchor_start = self.writer.length
+        self.writer.mark()
+
+    def _target(self, reference: str) -> str | None:
+        """Return where a reference leads, as a browser reads it: without line ends, relative to the base."""
+        url = _LINE_ENDS.sub("", reference).strip(_BLANKS)
+        if url.startswith("//"):
+            return f"{self.base.partition('//')[0] or 'https:'}{url}"
+        if not self.base or not url or _ABSOLUTE.match(url):
+            return url or None
+        try:
+            return urljoin(self.base, url)
+        except ValueError:
+            return None
 
     def _close_anchor(self) -> None:
         if self.url is not None and not self.stack[-1].hidden:
-            self.anchors.append(Anchor(self.url, self.anchor_start, self.writer.length, self.label))
+            start = self.writer.marked
+            self.anchors.append(Anchor(self.url, start, max(start, self.writer.length), self.label))
         self.url = None
 
     def _element(self, name: str, attributes: dict[str, str]) -> _Element:
@@ -374,8 +406,17 @@ def _attributes(source: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, value in _ATTRIBUTE.findall(source[:_MAX_ATTRIBUTES]) if source else ():
         bare = value[1:-1] if value[:1] in {'"', "'"} else value
-        found.setdefault(name.lower(), unescape(bare) if "&" in bare else bare)
+        found.setdefault(name.lower(), _REFERENCE.sub(_referred, bare) if "&" in bare else bare)
     return found
+
+
+def _referred(found: re.Match[str]) -> str:
+    """Decode a reference of an attribute: `&copy;` and `&copy`, but not `&copy=` (HTML standard, 13.2.5.73)."""
+    name, end = found[1], found[2]
+    if not end and not name.startswith("#") and found.string[found.end() : found.end() + 1] == "=":
+        return found[0]
+    known = name.startswith("#") or (name + end in html5)
+    return unescape(found[0]) if known else found[0]
 
 
 def _style(declarations: str) -> _Style:

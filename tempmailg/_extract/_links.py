@@ -11,9 +11,10 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
+from tempmailg._extract._address import Address, Owner, leads, parse
 from tempmailg._extract._clues import Clue
-from tempmailg._extract._context import Context, read_context
-from tempmailg._extract._words import Kind, Tongues, find_words, kinds_of, tongues_of
+from tempmailg._extract._context import REACH, Context, read_context
+from tempmailg._extract._words import Hit, Kind, Languages, find_words, kinds_of, languages_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,6 +33,8 @@ MAX_LINKS = 80
 # What its own text says.
 ASKS = Clue(4.0, "its text asks for it")
 ASKS_AND_MORE = Clue(1.5, "its text asks for it and for something else")
+ANSWERS_YES = Clue(4.0, "it answers yes")
+ANSWERS_NO = Clue(-6.0, "it answers no")
 PASSWORD = Clue(3.0, "its text speaks of the password")
 ABOUT_ACCOUNT = Clue(1.0, "its text speaks of the account")
 AVOIDED = Clue(-6.0, "its text is that of a link nobody has to follow")
@@ -50,51 +53,55 @@ ADDRESS_ASKS = Clue(2.0, "its address asks for it")
 ADDRESS_HINTS = Clue(1.0, "its address speaks of an account")
 PERSONAL = Clue(1.5, "its address is made for one reader")
 PERHAPS_PERSONAL = Clue(0.5, "its address asks for it and carries something")
+DOUBTFULLY_PERSONAL = Clue(-1.0, "its address may be the same for everyone")
 IMPERSONAL = Clue(-6.0, "its address is the same for everyone")
 AVOIDED_ADDRESS = Clue(-4.0, "its address is that of a link nobody has to follow")
 HOME = Clue(-4.0, "it leads to a home page")
+HOME_OF_READER = Clue(-1.5, "it leads to the reader's home page")
 
 # What the message says.
 SUBJECT_ASKS = Clue(2.0, "the subject asks for it")
 SUBJECT_OTHER = Clue(-2.0, "the subject speaks of something else")
+NOTICE = Clue(-6.0, "the subject says that it has been done")
+NOTICE_AND_MORE = Clue(-2.0, "the subject says that something has been done")
+MEETING = Clue(-8.0, "the message invites to a meeting")
+TRADE = Clue(-1.5, "the message speaks of prices")
 MAIL_ASKS = Clue(1.0, "the message begins by asking for it")
 ONLY = Clue(1.0, "the only link of its kind")
+ONLY_YES = Clue(1.0, "beside it stands another answer")
 REPEATED = Clue(0.5, "given twice")
 
+_FOR_ONE_READER = {PERSONAL, PERHAPS_PERSONAL}
+_ASKING = Kind.ACT | Kind.SECRET | Kind.INVITE
+
 _BEGINNING = 500
-"""Characters of a message that tell what it is about."""
+"""Characters of a message that say what it is about."""
 
 _READ = 1_000
-"""Characters of an address that are read for what it says."""
+"""Characters of a link's text that are read."""
 
-_ADDRESS_ASKS = re.compile(
-    r"verif|confirm|activat|validat|reset|recover|magic|passwordless|one-?time|unlock|approve|double-?opt|opt-?in(?![a-z])|oobcode",
-)
-_ADDRESS_HINTS = re.compile(
-    r"sign-?_?in|log-?_?in|auth|token|invit|accept|regist|sign-?up|passw|pwd|callback|session|otp|ticket|nonce|welcome|onboard",
-)
-_ADDRESS_AVOIDS = re.compile(
-    r"unsub|opt-?_?out|privacy|terms|legal|imprint|/help|support|faq|contact|preferences|settings|web-?version|view-?_?in|"
-    r"play\.google|apps\.apple|itunes|facebook\.|twitter\.|//x\.com|instagram\.|linkedin\.|youtube\.|tiktok\.|pinterest\.|//t\.me/"
-    r"|\.(?:png|jpe?g|gif|svg|webp|css|ico|pdf|ics)(?:$|\?)|revert|cancel|deny|reject|report|not-?_?me|wasnt|decline|revoke|abuse|blog",
-)
+_YES_OR_NO = 48
+"""Characters of an answer to a question, at most."""
+
+_MARGIN = 60
+"""A line at least this long may have been broken by a mail program in the middle of an address."""
+
+_URL_CHARACTER = r"[^\s<>\"'`{}|\\^\[\]\u00ab\u00bb\u2018-\u201f\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef]"
 _WRITTEN = re.compile(
-    r"https?://[^\s<>\"'`{}|\\^\[\]\u00ab\u00bb\u2018-\u201f\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef]{1,4096}+",
+    rf"(?<![A-Za-z0-9+.-])[a-z][a-z0-9+.-]{{1,30}}+://(?:\[[0-9a-f:.]{{2,45}}+\])?+{_URL_CHARACTER}{{1,4096}}+",
     re.IGNORECASE,
 )
+_REST_OF_ADDRESS = re.compile(rf"\n[ ]?({_URL_CHARACTER}{{1,4096}}+)(?=\s|>|\Z)")
+_BRACKETED = re.compile(rf"(?:\n[ ]?{_URL_CHARACTER}{{1,998}}+){{1,8}}>")
+_CODED = re.compile(r"(?=[^\d\s]{0,80}\d)(?=[^A-Za-z\s]{0,80}[A-Za-z])|[=&%]|\S{30}")
+_ONE_WORD = re.compile(r"[A-Za-z]{8,}\Z")
+_REFERENCE = re.compile(r"^[ \t]*+(\[\d{1,2}\]):?[ \t]*+\Z")
 _TRAILING = ".,;:!?'\"…*"
-_HTTP = re.compile(r"https?://[^/?#\s]", re.IGNORECASE)
-_PARTS = re.compile(
-    r"https?://(?P<host>[^/?#]*+)(?P<path>[^?#]*+)(?:\?(?P<query>[^#]*+))?+(?:#(?P<fragment>.*+))?+",
-    re.IGNORECASE | re.DOTALL,
+_SHOWN_ADDRESS = re.compile(
+    r"\A\s*+(?:[a-z][a-z0-9+.-]{1,30}+://(?P<any>[^\s/?#]++)|(?P<dotted>(?:[\w-]++\.)++[a-z]{2,})(?::\d++)?+)(?P<path>/\S*+)?+[?#]?\S*+\s*+",
+    re.IGNORECASE,
 )
-_CAMPAIGN = re.compile(r"(?:utm_\w+|ref|source|src|campaign|lang|locale|hl|mc_cid|fbclid|gclid|brand)\Z", re.IGNORECASE)
-_PAGE = re.compile(r"\.(?:html?|php|aspx?|jsp|cgi|pl)\Z", re.IGNORECASE)
-_TOKEN = re.compile(r"(?=\D{0,64}\d)[\w~=.%:+@-]{3,}|[\w~=.%:+@-]{8,}")
-_SECRET_PART = re.compile(
-    r"(?=\D{0,64}\d)(?=[^A-Za-z]{0,64}[A-Za-z])[\w~=.%:+-]{5,}|\d{5,}|(?=[^A-Z]{0,64}[A-Z])[\w~=-]{12,}|[\w~=]{24,}|[\d-]{6,}"
-)
-_SHOWN_ADDRESS = re.compile(r"\A\s*+(?:https?://)?+((?:[\w-]++\.)++[a-z]{2,})(?::\d++)?+(/\S*+)?+\s*+", re.IGNORECASE)
+_TRADE = re.compile(r"\d\s?%|%\s?\d|[$€£¥₹₽₩₺₫₪]\s?\d|\d\s?[€$£₽₺₫₪]")
 _ALNUM = re.compile(r"[^\W_]")
 
 
@@ -121,20 +128,42 @@ class Finding(NamedTuple):
 
 
 def collect(page: Page, text: str) -> list[Link]:
-    """Collect the links that lead to the web: anchors, and addresses written out between them."""
+    """Collect the links that lead somewhere: anchors, and addresses written out between them."""
     links = [
         Link(anchor.url, page.text[anchor.start : anchor.end].strip() or anchor.label, anchor.start, anchor.end, False)
         for anchor in page.anchors
-        if _HTTP.match(anchor.url)
+        if leads(anchor.url)
     ]
     covered = [(link.start, link.end) for link in links]
-    for found in _WRITTEN.finditer(text):
+    for found in _WRITTEN.finditer(text) if "://" in text else ():
         if not any(start < found.end() and found.start() < end for start, end in covered):
-            url = _trimmed(found[0])
-            links.append(Link(url, url, found.start(), found.start() + len(url), True))
+            link = _written(text, found.start(), found.end())
+            if link and leads(link.url):
+                links.append(link)
     links.sort(key=lambda link: link.start)
     half = MAX_LINKS // 2
     return links if len(links) <= MAX_LINKS else links[:half] + links[-half:]
+
+
+def _written(text: str, start: int, end: int) -> Link | None:
+    """Read an address that is written out, with the lines a mail program broke it into; None where it may be half."""
+    if text[start - 1 : start] == "<" and (rest := _BRACKETED.match(text, end)):
+        return Link(
+            "".join(text[start : rest.end() - 1].split()), text[start : rest.end() - 1], start, rest.end() - 1, True
+        )
+    joined = end
+    while joined < len(text) and text[joined] == "\n" and joined - text.rfind("\n", 0, joined) > _MARGIN:
+        rest = _REST_OF_ADDRESS.match(text, joined)
+        if rest is None or text.startswith("://", rest.end()) or "://" in rest[1]:
+            break
+        if not _CODED.match(rest[1]):
+            if _ONE_WORD.match(rest[1]) and text[rest.end() : rest.end() + 1] in {"", "\n"}:
+                return None
+            break
+        joined = rest.end()
+    url = _trimmed("".join(text[start:joined].split()))
+    end = joined if joined > end else start + len(url)
+    return Link(url, url, start, end, True)
 
 
 def _trimmed(url: str) -> str:
@@ -149,44 +178,67 @@ def _trimmed(url: str) -> str:
 def find(page: Page, text: str, subject: str) -> list[Finding]:
     """Find the links of a message, the best first; each target once."""
     links = collect(page, text)
-    tongues = tongues_of(f"{subject} {text[:_BEGINNING]}")
-    general = tuple(_mail_clues(subject, text, tongues))
+    languages = languages_of(f"{subject} {text[:_BEGINNING]}")
+    general = tuple(_mail_clues(subject, text, languages))
     floors = [0, *(link.end for link in links)]
     ceilings = [*(link.start for link in links[1:]), len(text)]
     findings: list[Finding] = []
     for link, floor, ceiling in zip(links, floors, ceilings, strict=False):
-        around = read_context(text, link.start, link.end, floor=floor, ceiling=ceiling)
-        findings.append(Finding(link, (*_word_clues(link, around, tongues), *_address_clues(link.url), *general)))
+        around = _around(link, text, floor, ceiling)
+        findings.append(Finding(link, (*_word_clues(link, around, languages), *_address_clues(link.url), *general)))
     return _with_only(_best_of_each_target(findings))
 
 
-def _mail_clues(subject: str, text: str, tongues: Tongues | None) -> Iterator[Clue]:
-    kinds = _kinds(subject, tongues)
-    if kinds & (Kind.ACT | Kind.SECRET):
-        yield SUBJECT_ASKS
+def _around(link: Link, text: str, floor: int, ceiling: int) -> Context:
+    """Read the words around a link; those behind an image are not about it, those of a footnote stand at its mark."""
+    around = read_context(text, link.start, link.end, floor=floor, ceiling=ceiling)
+    if link.start == link.end:
+        return around._replace(after="", following="")
+    mark = _REFERENCE.match(text[text.rfind("\n", 0, link.start) + 1 : link.start]) if link.written_out else None
+    place = text.find(mark[1], 0, link.start) if mark else -1
+    if mark is None or text[text.rfind("\n", 0, place) + 1 : place].strip() == "":
+        return around
+    previous = text.rfind("]", 0, place) + 1
+    return Context(text[max(previous, place - REACH) : place], "", "", "", alone=False)
+
+
+def _mail_clues(subject: str, text: str, languages: Languages | None) -> Iterator[Clue]:
+    kinds = _kinds(subject, languages)
+    if kinds & Kind.NOTICE:
+        yield NOTICE_AND_MORE if kinds & Kind.ACT else NOTICE
+    elif kinds & _ASKING:
+        if not kinds & Kind.OTHER:
+            yield SUBJECT_ASKS
     elif kinds & Kind.OTHER:
         yield SUBJECT_OTHER
-    if _kinds(text[:_BEGINNING], tongues) & Kind.ACT:
+    beginning = _kinds(text[:_BEGINNING], languages)
+    if beginning & (Kind.ACT | Kind.INVITE):
         yield MAIL_ASKS
+    if (kinds | beginning) & Kind.MEETING and not kinds & Kind.ACT:
+        yield MEETING
+    if not kinds & _ASKING and _TRADE.search(text, 0, _BEGINNING):
+        yield TRADE
 
 
-def _word_clues(link: Link, around: Context, tongues: Tongues | None) -> Iterator[Clue]:
+def _word_clues(link: Link, around: Context, languages: Languages | None) -> Iterator[Clue]:
     """Yield what the link's text and the words around it say."""
     shown = _SHOWN_ADDRESS.fullmatch(link.text[:_READ]) is not None
-    own = 0 if shown else _kinds(link.text[:_READ], tongues)
-    if clue := _own_clue(own):
+    own = () if shown else find_words(link.text[:_READ], languages)
+    kinds = kinds_of(own)
+    if clue := _own_clue(link.text[:_READ], own):
         yield clue
-    before, after = _kinds(around.before, tongues), _kinds(around.after, tongues)
-    before = before or _kinds(around.lead, tongues)
-    if before & (Kind.ACT | Kind.SECRET):
+    before, after = _kinds(around.before, languages), _kinds(around.after, languages)
+    denied = before & Kind.DENY
+    before = before or _kinds(around.lead, languages)
+    if before & _ASKING:
         yield ASKED
     elif after & Kind.ACT:
         yield ASKED_AFTER
-    elif before & Kind.AVOID and not own & Kind.ACT:
+    elif before & Kind.AVOID and not kinds & Kind.ACT:
         yield AVOIDED_BEFORE
-    if _kinds(around.before, tongues) & Kind.DENY:
+    if denied:
         yield DENIED
-    if (own | before) & Kind.HERE:
+    if (kinds | before) & Kind.HERE:
         yield POINTED_AT
     if link.written_out or shown:
         yield WRITTEN_OUT
@@ -194,10 +246,18 @@ def _word_clues(link: Link, around: Context, tongues: Tongues | None) -> Iterato
         yield SILENT
 
 
-def _own_clue(kinds: int) -> Clue | None:
+def _own_clue(text: str, hits: tuple[Hit, ...]) -> Clue | None:
     """Return the clue of what the link's own text says."""
-    avoided = kinds & (Kind.AVOID | Kind.DENY | Kind.OTHER)
-    if kinds & Kind.ACT:
+    kinds = kinds_of(hits)
+    if (
+        len(text) <= _YES_OR_NO
+        and hits
+        and hits[0].kind & (Kind.YES | Kind.NO)
+        and not _ALNUM.search(text[: hits[0].start])
+    ):
+        return ANSWERS_YES if hits[0].kind & Kind.YES else ANSWERS_NO
+    avoided = kinds_of(_without_names(text, hits)) & (Kind.AVOID | Kind.DENY | Kind.OTHER)
+    if kinds & (Kind.ACT | Kind.INVITE):
         return ASKS_AND_MORE if avoided else ASKS
     if avoided:
         return AVOIDED
@@ -206,55 +266,55 @@ def _own_clue(kinds: int) -> Clue | None:
     return ABOUT_ACCOUNT if kinds & Kind.PROOF else None
 
 
+def _without_names(text: str, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
+    """Leave out words behind an invitation that are names, for they begin with a capital: `Join Archive`."""
+    invited = next((hit.end for hit in hits if hit.kind & Kind.INVITE), len(text))
+    return tuple(hit for hit in hits if hit.start < invited or not text[hit.start : hit.start + 1].isupper())
+
+
 def _address_clues(url: str) -> Iterator[Clue]:
     """Yield what the address itself says."""
-    parts = _PARTS.match(url[:_READ])
-    if parts is None:
+    address = parse(url)
+    if address is None:
         return
-    path, query = parts["path"], parts["query"] or parts["fragment"] or ""
-    if not path.strip("/") and not query:
+    if address.home:
         yield HOME
-    speaking = f"{path}?{query}".lower()
-    if _ADDRESS_AVOIDS.search(url[:_READ].lower()):
+    elif not address.path and address.host and not address.asks and not address.hints:
+        yield HOME_OF_READER
+    if address.avoided or address.social:
         yield AVOIDED_ADDRESS
-    elif _ADDRESS_ASKS.search(speaking):
+    elif address.asks:
         yield ADDRESS_ASKS
-    elif _ADDRESS_HINTS.search(speaking):
+    elif address.hints:
         yield ADDRESS_HINTS
-    yield _owner(path, query)
+    yield _owner_clue(address)
 
 
-def _owner(path: str, query: str) -> Clue:
+def _owner_clue(address: Address) -> Clue:
     """Return the clue of whether an address was made for one reader."""
-    if _personal(path, query):
+    if address.owner is Owner.ONE_READER:
         return PERSONAL
-    return PERHAPS_PERSONAL if _asks_with_something(path, query) else IMPERSONAL
-
-
-def _asks_with_something(path: str, query: str) -> bool:
-    """Whether an address that asks for something hands a value over, however short: `/verify?t=1`, `/confirm/abc`."""
-    asked = _ADDRESS_ASKS.search(path.lower())
-    if asked is None:
-        return False
-    values = (pair.partition("=") for pair in query.split("&"))
-    return bool(path[asked.end() :].partition("/")[2]) or any(v and not _CAMPAIGN.match(n) for n, _, v in values)
-
-
-def _personal(path: str, query: str) -> bool:
-    """Whether an address holds something that was made for one reader: a token, a signature, an id."""
-    pairs = (pair.partition("=") for pair in query.split("&"))
-    values = (value or name for name, _, value in pairs if not _CAMPAIGN.match(name))
-    parts = (part for part in path.split("/") if not _PAGE.search(part))
-    return any(map(_TOKEN.fullmatch, values)) or any(map(_SECRET_PART.fullmatch, parts))
+    if address.owner is Owner.EVERYONE:
+        return IMPERSONAL
+    return PERHAPS_PERSONAL if address.asks or address.hints else DOUBTFULLY_PERSONAL
 
 
 def _with_only(findings: list[Finding]) -> list[Finding]:
-    """Credit a link that is the only one made for its reader."""
-    personal = [index for index, finding in enumerate(findings) if {PERSONAL, PERHAPS_PERSONAL} & set(finding.clues)]
+    """Credit a link that is the only one made for its reader, and an answer that stands beside its opposite."""
+    for sure in (_FOR_ONE_READER, {DOUBTFULLY_PERSONAL}):
+        personal = [index for index, finding in enumerate(findings) if sure.intersection(finding.clues)]
+        if personal:
+            break
     if len(personal) == 1:
-        finding = findings[personal[0]]
-        findings[personal[0]] = finding._replace(clues=(*finding.clues, ONLY))
+        findings[personal[0]] = _with_clue(findings[personal[0]], ONLY)
+    answers = [index for index, finding in enumerate(findings) if ANSWERS_YES in finding.clues]
+    if len(answers) == 1 and len(personal) > 1:
+        findings[answers[0]] = _with_clue(findings[answers[0]], ONLY_YES)
     return sorted(findings, key=lambda finding: -finding.points)
+
+
+def _with_clue(finding: Finding, clue: Clue) -> Finding:
+    return finding._replace(clues=(*finding.clues, clue))
 
 
 def _best_of_each_target(findings: list[Finding]) -> list[Finding]:
@@ -271,16 +331,18 @@ def _best_of_each_target(findings: list[Finding]) -> list[Finding]:
     return sorted(best.values(), key=lambda finding: -finding.points)
 
 
-def _kinds(text: str, tongues: Tongues | None) -> int:
-    return kinds_of(find_words(text, tongues))
+def _kinds(text: str, languages: Languages | None) -> int:
+    return kinds_of(find_words(text, languages))
 
 
 def mismatched(link: Link) -> bool:
     """Whether the link shows an address on another host or path than the one it leads to."""
     shown = _SHOWN_ADDRESS.fullmatch(link.text[:_READ])
-    target = _PARTS.match(link.url[:_READ])
+    target = parse(link.url)
     if shown is None or target is None:
         return False
-    host, path = target["host"].lower(), unquote(target["path"])
-    same_host = shown[1].lower().removeprefix("www.") == host.rpartition("@")[2].partition(":")[0].removeprefix("www.")
-    return not same_host or not path.startswith(unquote(shown[2] or "").partition("?")[0].rstrip("….").rstrip("/"))
+    shown_host = (shown["any"] or shown["dotted"]).rpartition("@")[2].lower()
+    host = shown_host if shown_host.startswith("[") else shown_host.partition(":")[0]
+    same_host = host.strip("[]").removeprefix("www.") == target.host.removeprefix("www.")
+    path = unquote(shown["path"] or "").partition("?")[0].rstrip("….").rstrip("/")
+    return not same_host or not "/".join(("", *target.path)).startswith(path)

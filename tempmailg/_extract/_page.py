@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from urllib.parse import unquote
 
 import attrs
 
@@ -46,6 +47,17 @@ class Page:
     anchors: tuple[Anchor, ...] = ()
     loud: tuple[tuple[int, int], ...] = ()
     """Passages in large, spaced-out or typewriter letters."""
+
+
+def without_transfer_coding(content: str) -> str:
+    """Undo a quoted-printable coding that was left in a message, where every `=` in it is one of that coding."""
+    if "=3D" not in content or not _SOFT_BREAK.search(content) or _UNCODED.search(content):
+        return content
+    return unquote(_SOFT_BREAK.sub("", content).replace("%", "=25").replace("=", "%"), errors="replace")
+
+
+_SOFT_BREAK = re.compile(r"=[ \t]?\r?\n")
+_UNCODED = re.compile(r"=(?![0-9A-Fa-f]{2}|[ \t]?\r?\n)")
 
 
 def visible(text: str) -> str:

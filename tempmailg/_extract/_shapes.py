@@ -42,7 +42,7 @@ class Shape(Enum):
         self.points = points
 
 
-class Spot(NamedTuple):
+class Span(NamedTuple):
     """A passage with the shape of a code; `value` is what a person would type."""
 
     start: int
@@ -109,11 +109,11 @@ def to_ascii(text: str) -> str:
     return text if text.isascii() else text.translate(_ASCII)
 
 
-def find_spots(text: str) -> list[Spot]:
+def find_spots(text: str) -> list[Span]:
     """Find the passages of an ASCII-digit text that could be codes, in order; the longest of overlapping ones."""
     spots = [spot for find in _FINDERS for spot in find(text)]
     spots.sort(key=lambda spot: (spot.start, -spot.end))
-    apart: list[Spot] = []
+    apart: list[Span] = []
     for spot in spots:
         if not apart or spot.start >= apart[-1].end:
             apart.append(spot)
@@ -121,11 +121,11 @@ def find_spots(text: str) -> list[Spot]:
     return apart if len(apart) <= MAX_SPOTS else apart[:half] + apart[-half:]
 
 
-def _numerals(text: str) -> Iterator[Spot]:
+def _numerals(text: str) -> Iterator[Span]:
     for found in islice(_NUMERAL.finditer(text), _MAX_MATCHES):
         shape = _numeral_shape(found[0])
         if shape and not _glued(text, found.start(), found.end()):
-            yield Spot(found.start(), found.end(), re.sub(r"\D", "", found[0]), shape)
+            yield Span(found.start(), found.end(), re.sub(r"\D", "", found[0]), shape)
 
 
 def _numeral_shape(numeral: str) -> Shape | None:
@@ -160,11 +160,11 @@ def _glued(text: str, start: int, end: int) -> bool:
     return masked or _BAD_LEFT.search(before) is not None or _BAD_RIGHT.match(after) is not None
 
 
-def _mixed(text: str) -> Iterator[Spot]:
+def _mixed(text: str) -> Iterator[Span]:
     for found in islice(_MIXED.finditer(text), _MAX_MATCHES):
         shape = _mixed_shape(found[0])
         if shape and not _glued(text, found.start(), found.end()):
-            yield Spot(found.start(), found.end(), found[0], shape)
+            yield Span(found.start(), found.end(), found[0], shape)
 
 
 def _mixed_shape(token: str) -> Shape | None:
@@ -178,26 +178,26 @@ def _mixed_shape(token: str) -> Shape | None:
     return Shape.BLOCKS if "-" in token else Shape.MIXED
 
 
-def _letters(text: str) -> Iterator[Spot]:
+def _letters(text: str) -> Iterator[Span]:
     for found in islice(_LETTERS.finditer(text), _MAX_MATCHES):
         token = found[0]
         shape = Shape.PHRASE if token[0].islower() else Shape.LETTER_BLOCKS if "-" in token else Shape.LETTERS
         if not _glued(text, found.start(), found.end()):
-            yield Spot(found.start(), found.end(), token, shape)
+            yield Span(found.start(), found.end(), token, shape)
 
 
-def _spelled(text: str) -> Iterator[Spot]:
+def _spelled(text: str) -> Iterator[Span]:
     for pattern in (_SPELLED, _STACKED):
         for found in islice(pattern.finditer(text), _MAX_MATCHES):
             value = "".join(found[0].split())
             if not value.isalpha():
-                yield Spot(found.start(), found.end(), value, Shape.SPACED)
+                yield Span(found.start(), found.end(), value, Shape.SPACED)
 
 
-_FINDERS: tuple[Callable[[str], Iterator[Spot]], ...] = (_numerals, _mixed, _letters, _spelled)
+_FINDERS: tuple[Callable[[str], Iterator[Span]], ...] = (_numerals, _mixed, _letters, _spelled)
 
 
-def find_tokens(text: str, fits: Callable[[str], bool]) -> list[Spot]:
+def find_tokens(text: str, fits: Callable[[str], bool]) -> list[Span]:
     """Find the words that fit what a caller expects, whatever their shape."""
     tokens = (found for found in islice(_TOKEN.finditer(text), _MAX_TOKENS) if fits(found[0]))
-    return [Spot(found.start(), found.end(), found[0], Shape.AS_ASKED) for found in islice(tokens, MAX_SPOTS)]
+    return [Span(found.start(), found.end(), found[0], Shape.AS_ASKED) for found in islice(tokens, MAX_SPOTS)]

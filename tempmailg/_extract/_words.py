@@ -34,6 +34,12 @@ class Kind(IntEnum):
     HERE = 1024
     UNIT = 2048
     MEETING = 4096
+    INVITE = 8192
+    NOTICE = 16384
+    YES = 32768
+    NO = 65536
+    LABEL = 131072
+    NUMBER = 262144
 
 
 class Hit(NamedTuple):
@@ -45,7 +51,7 @@ class Hit(NamedTuple):
     """The bits of its kinds."""
 
 
-Tongues = frozenset[str]
+Languages = frozenset[str]
 """The languages that a message may be written in."""
 
 
@@ -106,41 +112,47 @@ def kinds_of(hits: Iterable[Hit]) -> int:
     return kinds
 
 
-def tongues_of(text: str) -> Tongues | None:
+def languages_of(text: str) -> Languages | None:
     """Return the languages whose words stand in a text, or None where too few stand there to tell."""
     counts: Counter[str] = Counter()
     for _, _, entry in _matches(fold(text), _lexicon()):
         counts.update({language: len(entry.stem) for language, _ in entry.meanings})
-    most = max(counts.values(), default=0)
-    if most < _TELLING:
+    if max(counts.values(), default=0) < _TELLING:
         return None
-    return EVERYWHERE.union(language for language, count in counts.items() if 2 * count >= most)
+    english = counts["en"]
+    most = max((count for language, count in counts.items() if language not in EVERYWHERE), default=0)
+    return EVERYWHERE.union(
+        language for language, count in counts.items() if 2 * count >= most and _BESIDE_ENGLISH * count >= english
+    )
 
+
+_BESIDE_ENGLISH = 3
+"""How many times as many English words may stand beside another language: signatures and buttons are often English."""
 
 _TELLING = 10
 """Letters of the words of one language that tell that a message speaks it."""
 
 
-def find_words(text: str, tongues: Tongues | None) -> tuple[Hit, ...]:
+def find_words(text: str, languages: Languages | None) -> tuple[Hit, ...]:
     """Find the lexicon's words in a text, in order; a longer entry beats the shorter ones inside it."""
     lexicon, text = _lexicon(), fold(text)
     hits = [
         Hit(start, end, kind)
-        for start, end, entry in _matches(text, lexicon, tongues)
-        if (kind := _meaning(entry.meanings, tongues))
+        for start, end, entry in _matches(text, lexicon, languages)
+        if (kind := _meaning(entry.meanings, languages))
     ]
-    return tuple(sorted(hits + _inner_hits(text, lexicon, hits, tongues)))
+    return tuple(sorted(hits + _inner_hits(text, lexicon, hits, languages)))
 
 
-def _meaning(meanings: tuple[tuple[str, int], ...], tongues: Tongues | None) -> int:
+def _meaning(meanings: tuple[tuple[str, int], ...], languages: Languages | None) -> int:
     kinds = 0
     for language, kind in meanings:
-        if tongues is None or language in tongues:
+        if languages is None or language in languages:
             kinds |= kind
     return kinds
 
 
-def _matches(text: str, lexicon: _Lexicon, tongues: Tongues | None = None) -> Iterator[tuple[int, int, _Entry]]:
+def _matches(text: str, lexicon: _Lexicon, languages: Languages | None = None) -> Iterator[tuple[int, int, _Entry]]:
     """Yield where entries begin a word (or stand anywhere, in unparted scripts), the longest at each place."""
     done = 0
     for position in _POSITION.finditer(text):
@@ -148,7 +160,7 @@ def _matches(text: str, lexicon: _Lexicon, tongues: Tongues | None = None) -> It
         if start < done:
             continue
         for entry in lexicon.entries.at(text, start):
-            if not text.startswith(entry.stem, start) or (tongues and not _meaning(entry.meanings, tongues)):
+            if not text.startswith(entry.stem, start) or (languages and not _meaning(entry.meanings, languages)):
                 continue
             stem_end = start + len(entry.stem)
             end = _end_of_word(text, stem_end) if entry.parted else stem_end
@@ -159,13 +171,13 @@ def _matches(text: str, lexicon: _Lexicon, tongues: Tongues | None = None) -> It
             break
 
 
-def _inner_hits(text: str, lexicon: _Lexicon, outer: list[Hit], tongues: Tongues | None) -> list[Hit]:
+def _inner_hits(text: str, lexicon: _Lexicon, outer: list[Hit], languages: Languages | None) -> list[Hit]:
     """Find the words that stand inside longer ones, unless the longer one is already known as something else."""
     ends = {position: hit.end for hit in outer if hit.kind & Kind.OTHER for position in range(hit.start, hit.end)}
     return [
         Hit(found.start(), found.end(), kind)
         for found in lexicon.inner.finditer(text)
-        if ends.get(found.start(), 0) < found.end() and (kind := _meaning(lexicon.inner_meanings[found[0]], tongues))
+        if ends.get(found.start(), 0) < found.end() and (kind := _meaning(lexicon.inner_meanings[found[0]], languages))
     ]
 
 

@@ -1,0 +1,253 @@
+"""What a link leads to and what is said about it: the address as a value, invitations, notices, broken addresses."""
+
+# ruff: noqa: RUF001 -- texts in other scripts are what is tested
+from __future__ import annotations
+
+import string
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tempmailg import _extract
+from tempmailg._extract._address import Owner, parse
+
+
+def _link(content: str, subject: str = "Confirm your address", *, is_html: bool = True) -> str | None:
+    return _extract.find_link(content, is_html=is_html, subject=subject)
+
+
+def _button(url: str, text: str = "Confirm address") -> str:
+    return f'<p>Hello Mika,</p><a href="{url}">{text}</a><p><a href="https://x.example/privacy">Privacy</a></p>'
+
+
+class TestToken:
+    """A token is told by its shape, never by its letters."""
+
+    _ALPHABETS = (
+        string.ascii_letters + string.digits + "-_",
+        string.hexdigits[:16],
+        string.ascii_letters + string.digits + "+/",
+        string.ascii_uppercase + string.digits,
+        string.ascii_letters + string.digits + ".~-_",
+    )
+
+    @given(st.data())
+    def test_its_letters_never_change_the_answer(self, data: st.DataObject) -> None:
+        """Any token of one alphabet and length is as good as another, also one that spells `unsubscribe` or `faq`."""
+        alphabet = data.draw(st.sampled_from(self._ALPHABETS))
+        letters = data.draw(st.text(alphabet, min_size=20, max_size=48))
+        token = data.draw(
+            st.sampled_from([letters, f"{letters[:9]}faq{letters[9:]}", f"{letters[:5]}DENY{letters[5:]}"])
+        )
+        in_value = f"https://pond.example/in?t={token}"
+        in_route = f"http://localhost:5173/#/enter/{token.replace('/', '_').replace('+', '-')}"
+        assert _link(_button(in_value)) == in_value
+        assert _link(_button(in_route)) == in_route
+
+    @pytest.mark.parametrize(
+        "tail",
+        [
+            "?k=Ab3/Zx+9/Qe==",
+            "?k=$2b$12$Kq0xYz77",
+            "?k=aa11,bb22;cc33",
+            "?user=mika;key=4d2e;end=9",
+            "s/Wxz",
+            "s/kqzvtwpl",
+            "s/4f0c9b1e-77aa-4c21-9d0e-0b6f5a4d3c2b",
+        ],
+    )
+    def test_every_alphabet_of_an_address_is_known(self, tail: str) -> None:
+        """Base64 with slashes, dollar signs, commas, semicolons, and short tokens are tokens."""
+        url = f"https://pond.example/{tail}"
+        assert _link(_button(url)) == url
+
+    @pytest.mark.parametrize("path", ["", "about", "en/privacy", "dashboard", "guide#confirm", "my/account/settings"])
+    def test_an_address_that_everyone_shares_is_no_answer(self, path: str) -> None:
+        """A home page or an ordinary page is not followed, however it is praised."""
+        assert _link(_button(f"https://pond.example/{path}")) is None
+
+
+class TestAddress:
+    """The parts of an address, read for what they are."""
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "http://localhost:4200/#/account/confirm/Tq93kPzw1",
+            "https://pond.example/app/#/activate/77120/Tq93kPzw1",
+            "https://pond.example/#!/mail/confirm/Tq93kPzw1",
+            "http://127.0.0.1:8000/confirm?k=Tq93kPzw1",
+            "http://[::1]:3000/confirm/Tq93kPzw1",
+            "http://backend:8080/confirm/Tq93kPzw1",
+            "https://blog.pond.example/confirm?k=Tq93kPzw1",
+            "https://help.pond.example/confirm?k=Tq93kPzw1",
+            "https://pond.example/confirm?k=Tq93kPzw1&next=/settings/privacy",
+            "https://pond.example/settings/mail/confirm/Tq93kPzw1",
+            "pond://confirm?k=Tq93kPzw1",
+            "com.example.pond:/auth/done?k=Tq93kPzw1",
+        ],
+    )
+    def test_routes_hosts_ports_and_schemes_are_read(self, url: str) -> None:
+        """Routes behind `#`, hosts without a dot, IP addresses, ports and schemes of apps lead somewhere, too."""
+        assert _link(_button(url)) == url
+        assert _link(_button(url, url)) == url
+
+    @pytest.mark.parametrize("scheme", ["javascript:confirm", "mailto:confirm@pond.example?k=", "data:text/html,"])
+    def test_what_leads_nowhere_is_never_an_answer(self, scheme: str) -> None:
+        """Scripts, mail, data and telephone numbers are no links to follow."""
+        assert _link(f'<a href="{scheme}Tq93kPzw1">Confirm address</a>') is None
+
+    def test_an_address_is_taken_apart(self) -> None:
+        """Host, path with the route behind the `#`, and parameters are values; words come only from what is words."""
+        address = parse("https://www.pond.example:8443/app/#/reset-password/x9Faq77Terms?mode=verifyEmail&k=1")
+        assert address is not None
+        assert (address.host, address.path[-2:]) == ("www.pond.example", ("reset-password", "x9Faq77Terms"))
+        assert "resetpassword" in address.words
+        assert "verify" in address.words
+        assert "faq" not in address.words
+        assert address.owner is Owner.ONE_READER
+        assert not address.avoided
+
+    @pytest.mark.parametrize(
+        "name", ["copy", "reg", "region", "sect", "times", "para", "notify", "currency", "amp", "lt"]
+    )
+    def test_a_parameter_is_no_character_reference(self, name: str) -> None:
+        """`&region=` stays what it is (HTML standard: no reference before `=` or a letter), `&amp;` is decoded."""
+        url = f"https://pond.example/confirm?id=7&{name}=b&k=Tq93kPzw1"
+        assert _link(_button(url)) == url
+        assert _link(_button(url.replace("&", "&amp;"))) == url
+
+    @pytest.mark.parametrize(
+        ("head", "href", "url"),
+        [
+            ("", "//pond.example/confirm?k=Tq93kPzw1", "https://pond.example/confirm?k=Tq93kPzw1"),
+            (
+                "<base href='https://pond.example/m/'>",
+                "confirm?k=Tq93kPzw1",
+                "https://pond.example/m/confirm?k=Tq93kPzw1",
+            ),
+            (
+                "<base href='https://pond.example/m/'>",
+                "/confirm?k=Tq93kPzw1",
+                "https://pond.example/confirm?k=Tq93kPzw1",
+            ),
+            ("", " https://pond.example/confirm?k=Tq93\n\tkPzw1 ", "https://pond.example/confirm?k=Tq93kPzw1"),
+            ("", "confirm?k=Tq93kPzw1", None),
+        ],
+    )
+    def test_a_reference_is_resolved_as_a_browser_does(self, head: str, href: str, url: str | None) -> None:
+        """Schemes and bases are filled in, line ends dropped; what stays relative leads nowhere."""
+        assert _link(f"{head}{_button(href)}") == url
+
+
+class TestBroken:
+    """An address that was cut on its way is joined or declined."""
+
+    _START = "https://pond.example/confirm/Zk81mQw0Zk81mQw0Zk81mQw0Zk81mQw0Zk81mQw0Zk8"
+
+    def test_lines_of_a_broken_address_are_joined(self) -> None:
+        """A margin in the middle of a token is no end, in angle brackets neither."""
+        assert (
+            _link(f"Please confirm:\n\n{self._START}\n1mQw0Zk8=7\n\nPond\n", is_html=False)
+            == f"{self._START}1mQw0Zk8=7"
+        )
+        bracketed = f"Please confirm:\n\n<{self._START}\nabcdef>\n"
+        assert _link(bracketed, is_html=False) == f"{self._START}abcdef"
+
+    def test_half_an_address_is_no_answer(self) -> None:
+        """Where the next line may be its rest or a word, the address is declined."""
+        assert _link(f"Please confirm:\n\n{self._START}\nabcdefghij\n", is_html=False) is None
+
+    def test_the_next_line_is_left_alone(self) -> None:
+        """A greeting below a long address does not become a part of it."""
+        assert _link(f"Please confirm:\n\n{self._START}\nThanks,\nPond\n", is_html=False) == self._START
+
+    def test_a_forgotten_transfer_coding_is_undone(self) -> None:
+        """Quoted-printable that was left in a text does not reach the address."""
+        coded = "Please confirm your address:=20\nhttps://pond.example/confirm?id=3D7&k=3DTq93=\nkPzw1\n"
+        assert _link(coded, is_html=False) == "https://pond.example/confirm?id=7&k=Tq93kPzw1"
+
+    def test_a_value_that_only_resembles_a_coding_stays(self) -> None:
+        """`=3D` alone proves nothing."""
+        url = "https://pond.example/confirm?k=3D77ab"
+        assert _link(f"Please confirm your address:\n{url}\n", is_html=False) == url
+
+
+class TestIntent:
+    """What a link is for."""
+
+    @pytest.mark.parametrize(
+        ("subject", "text", "button"),
+        [
+            ("Ruth asks you to join Tidepool", "Ruth would like you to join the rowing crew.", "Join the crew"),
+            ("You have been invited to Tidepool", "A place was kept for you.", "Claim your seat"),
+            ("Ruth lädt dich zu Tidepool ein", "Komm in die Mannschaft.", "Beitreten"),
+            ("Ruth vous invite", "Rejoignez l’équipage.", "Rejoindre"),
+            ("Ruth ti ha invitato", "Vieni a remare con noi.", "Accetta"),
+            ("Ruth heeft je uitgenodigd", "Kom bij de ploeg.", "Deelnemen"),
+            ("Ruth zaprasza do zespołu", "Czekamy na ciebie.", "Dołącz"),
+            ("Рут приглашает вас", "Мы ждём вас в команде.", "Присоединиться"),
+            ("Ruth sizi davet etti", "Takımda yeriniz hazır.", "Katıl"),
+            ("Ruthさんからの招待", "ボート部に招待されました。", "参加する"),
+            ("邀请您加入", "露丝邀请您加入划船队。", "加入"),
+            ("Ruth님의 초대", "조정팀에 초대되었습니다.", "참여하기"),
+        ],
+    )
+    def test_an_invitation_asks_to_join(self, subject: str, text: str, button: str) -> None:
+        """Invitations to a team are an intent of their own, in many languages."""
+        url = "http://localhost:3000/i/0c7f9a52-9d1e-4b7a-8c35-2f6e1d0b9a84"
+        assert _link(f"<h1>{subject}</h1><p>{text}</p>{_button(url, button)}", subject) == url
+
+    @pytest.mark.parametrize(
+        ("subject", "button"),
+        [
+            ("Your password was changed", "Reset password"),
+            ("New sign-in to Tidepool", "Recover account"),
+            ("Dein Passwort wurde geändert", "Passwort zurücksetzen"),
+            ("Se ha cambiado tu contraseña", "Restablecer contraseña"),
+            ("Ваш пароль был изменён", "Сбросить пароль"),
+            ("新しい端末からのログイン", "パスワードを再設定"),
+        ],
+    )
+    def test_a_notice_has_no_link_to_follow(self, subject: str, button: str) -> None:
+        """Buttons of what has been done already are for those who did not do it."""
+        assert _link(f"<h1>{subject}</h1>{_button('https://pond.example/s/Tq93kPzw1', button)}", subject) is None
+
+    def test_a_denial_counts_in_its_own_sentence(self) -> None:
+        """A paragraph for those who did not ask says nothing about the button below it."""
+        url = "https://pond.example/s/Tq93kPzw1"
+        paragraph = "<p>You did not ask for it? Then ignore this message.</p>"
+        assert _link(f"{paragraph}<table><tr><td><a href='{url}'>Set new password</a></td></tr></table>") == url
+        assert _link(f"<p>If that was not you, <a href='{url}'>reset your password</a>.</p>", "New address") is None
+
+    def test_an_answer_is_read_with_its_opposite(self) -> None:
+        """Of yes and no, yes is what is asked for."""
+        for yes, no in (("Yes, it was me", "No, it was not"), ("Ja, das war ich", "Nein"), ("Oui, c’est moi", "Non")):
+            pair = f"<a href='https://pond.example/y/Tq93kPzw1'>{yes}</a> <a href='https://pond.example/n/Tq93kPzw1'>{no}</a>"
+            assert _link(f"<p>Mika, was this you?</p>{pair}", "A question") == "https://pond.example/y/Tq93kPzw1"
+
+    def test_a_name_is_no_word(self) -> None:
+        """A team may be called Archive."""
+        url = "https://pond.example/i/Tq93kPzw1"
+        assert _link(_button(url, "Join Archive"), "Ruth invites you to Archive") == url
+
+    @pytest.mark.parametrize("heading", ["Unlock the spring sale", "Reset your evenings", "Activate your bonus"])
+    def test_advertising_asks_for_nothing(self, heading: str) -> None:
+        """The heading of an advertisement passes neither to its logo nor to its offers."""
+        logo = "<a href='https://pond.example/?u=7c1f90aa'><img alt=Pond src=l.png></a>"
+        offers = "<a href='https://pond.example/o/1?u=7c1f90aa'>See the offers</a>"
+        assert _link(f"{logo}<h1>{heading}</h1><p>Until Friday.</p>{offers}", heading) is None
+
+    def test_a_link_stands_where_its_text_stands(self) -> None:
+        """`Message.text[start:end]` is the text of the link."""
+        html = "<p>One</p><div><p>Two <a href='https://pond.example/s/Tq93kPzw1'> Confirm <b>it</b> </a></p></div>"
+        text = _extract.to_text(html, is_html=True)
+        found = _extract.find_links(html, is_html=True)[0]
+        assert text[found.start : found.end] == found.text == "Confirm it"
+
+    def test_footnotes_are_read_where_they_are_marked(self) -> None:
+        """`Confirm it [1] or change it [2]` says what the addresses below are for."""
+        urls = ("https://pond.example/a?k=Tq93kPzw1", "https://pond.example/b?k=Tq93kPzw1")
+        text = f"Please confirm your address [1] or see our news [2].\n\n[1] {urls[0]}\n[2] {urls[1]}\n"
+        assert _link(text, "One step is left: confirm it", is_html=False) == urls[0]

@@ -1,0 +1,65 @@
+"""The table of words is data that people review: its form is checked, and its words are found by it."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from pathlib import Path
+
+import pytest
+
+from tempmailg._extract import _words
+from tempmailg._extract._words import Kind, find_words, fold
+
+_LINES = (Path(_words.__file__).with_name("words.txt")).read_text(encoding="utf-8").splitlines()
+_ROWS = [line for line in _LINES if " = " in line and not line.startswith("#")]
+
+
+def _sections() -> list[tuple[str, list[tuple[str, list[str]]]]]:
+    found: list[tuple[str, list[tuple[str, list[str]]]]] = []
+    for line in _LINES:
+        kind, equals, words = line.partition(" = ")
+        if line.startswith("["):
+            found.append((line.strip("[]"), []))
+        elif equals and not line.startswith("#"):
+            found[-1][1].append((kind, words.split(", ")))
+    return found
+
+
+def test_every_line_can_be_reviewed() -> None:
+    """No line is longer than 120 characters, and each row names a known kind."""
+    assert [line for line in _LINES if len(line) > 120] == []
+    assert {row.partition(" = ")[0].upper() for row in _ROWS} <= set(Kind.__members__)
+
+
+@pytest.mark.parametrize(("language", "rows"), [pytest.param(*section, id=section[0]) for section in _sections()])
+def test_a_group_is_sorted_and_holds_each_word_once(language: str, rows: list[tuple[str, list[str]]]) -> None:
+    """The words of a kind stand in one place, in order, a line for each first letter: two changes seldom collide."""
+    assert language
+    assert len([kind for kind, _ in groupby(rows, key=lambda row: row[0])]) == len({kind for kind, _ in rows})
+    for _, group in groupby(rows, key=lambda row: row[0]):
+        lines = [words for _, words in group]
+        keys = [fold(word.lstrip("*")) for words in lines for word in words]
+        assert keys == sorted(keys)
+        assert len({word for words in lines for word in words}) == len(keys)
+        assert all(len({fold(word.lstrip("*"))[0] for word in words}) == 1 for words in lines)
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "kind"),
+    [
+        ("Ana hat dich eingeladen", "de", Kind.INVITE),
+        ("Lena vous invite à rejoindre le groupe", "fr", Kind.INVITE),
+        ("Te invitamos a participar", "es", Kind.INVITE),
+        ("Приглашаем вас присоединиться", "ru", Kind.INVITE),
+        ("您受邀加入团队", "zh", Kind.INVITE),
+        ("チームに招待されました", "ja", Kind.INVITE),
+        ("تمت دعوتك إلى الفريق", "ar", Kind.INVITE),
+        ("Dein Passwort wurde geändert", "de", Kind.NOTICE),
+        ("Votre adresse a été modifiée", "fr", Kind.NOTICE),
+        ("パスワードが変更されました", "ja", Kind.NOTICE),
+    ],
+)
+def test_invitations_and_notices_are_known_in_many_languages(text: str, language: str, kind: Kind) -> None:
+    """What asks to join, and what reports something done, is found in the language of the message."""
+    kinds = [hit.kind & kind for hit in find_words(text, _words.EVERYWHERE | {language})]
+    assert any(kinds)
