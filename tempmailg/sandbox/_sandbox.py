@@ -13,15 +13,20 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from tempmailg._errors import ConfigurationError
+from tempmailg.sandbox._certificate import ServerTls, certificate_hosts
 from tempmailg.sandbox._clock import Clock
 from tempmailg.sandbox._control import Control
 from tempmailg.sandbox._inprocess import InProcessTransport
+from tempmailg.sandbox._journal import SmtpJournal
+from tempmailg.sandbox._local_delivery import LocalDelivery
 from tempmailg.sandbox._mail import BytesBlob, File, Mail, address_of, distinct
 from tempmailg.sandbox._net import is_loopback, url_host
 from tempmailg.sandbox._service import Service
+from tempmailg.sandbox._smtp_faults import SmtpFaults
 from tempmailg.sandbox._state import Account, Limits, SandboxDomain, State
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from datetime import datetime
     from types import TracebackType
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
     from tempmailg._models import Mailbox
     from tempmailg.sandbox._faults import Faults
     from tempmailg.sandbox._http import HttpDoor
+    from tempmailg.sandbox._journal import SmtpEntry
+    from tempmailg.sandbox._local_delivery import Others
     from tempmailg.sandbox._service import JournalEntry
     from tempmailg.sandbox._smtp import SmtpDoor
     from tempmailg.sandbox._state import Order, Plan
@@ -54,7 +61,8 @@ class Sandbox:
     Args:
         host: The address to listen on.
         port: The HTTP port; 0 picks a free one.
-        smtp_port: The SMTP port; 0 picks a free one.
+        smtp_port: The SMTP port, for plain connections and STARTTLS; 0 picks a free one.
+        smtp_tls_port: The SMTP port for connections that begin with TLS; 0 picks a free one.
         api_key: The key of the first account.
         plan: That account's plan.
         quota: Requests that this account may make in a month.
@@ -67,6 +75,10 @@ class Sandbox:
         start: The clock's time at the beginning, aware; by default now.
         limits: The caps.
         allow_remote: Whether `host` may be an address that other machines reach; it takes a key of your own then.
+        others: What happens to mail for addresses that are no mailbox: ``refuse`` it, ``discard`` it silently, or
+            ``keep`` it in a mailbox of the first account that is made for the address.
+        ssl_context: A server's context with your own certificate, for mail by TLS; by default the sandbox makes an
+            authority and a certificate, see `ca_pem`.
 
     Raises:
         ConfigurationError: An argument is wrong, or would open the sandbox to other machines by accident.
@@ -78,6 +90,7 @@ class Sandbox:
         host: str = "127.0.0.1",
         port: int = 0,
         smtp_port: int = 0,
+        smtp_tls_port: int = 0,
         api_key: str = _KEY,
         plan: Plan = "free",
         quota: int = 50_000,
@@ -90,13 +103,15 @@ class Sandbox:
         start: datetime | None = None,
         limits: Limits | None = None,
         allow_remote: bool = False,
+        others: Others = "refuse",
+        ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         if not is_loopback(host):
             _check_remote(host, api_key, allow_remote=allow_remote)
         if not any(domain.plan == "free" for domain in domains):
             raise ConfigurationError("domains must hold a free one, for every account makes mailboxes there")
         self._host = "127.0.0.1" if host == "localhost" else host
-        self._ports_asked = port, smtp_port
+        self._ports_asked = port, smtp_port, smtp_tls_port
         self._key = api_key
         self._seed = seed
         self._state = State(
@@ -110,7 +125,12 @@ class Sandbox:
         )
         self._service = Service(self._state, base_url=_UNSTARTED_URL, etags=etags)
         self._doors: list[HttpDoor | SmtpDoor] = []
+        self._smtp_journal = SmtpJournal(self._state.limits.journal, self._state.limits.journal_bytes)
+        self._smtp_faults = SmtpFaults()
+        self._delivery = LocalDelivery(self._state, others)
+        self._tls = ServerTls(certificate_hosts(self._host), ssl_context)
         self._smtp_port: int | None = None
+        self._smtp_tls_port: int | None = None
         self._thread: _Thread | None = None
 
     def __repr__(self) -> str:
@@ -140,6 +160,21 @@ class Sandbox:
             raise ConfigurationError("the sandbox is not started: use `with Sandbox() as sandbox:`")
         return self._smtp_port
 
+    @property
+    def smtp_tls_port(self) -> int:
+        """The port of the SMTP server for connections that begin with TLS, once the sandbox is started."""
+        if self._smtp_tls_port is None:
+            raise ConfigurationError("the sandbox is not started: use `with Sandbox() as sandbox:`")
+        return self._smtp_tls_port
+
+    @property
+    def ca_pem(self) -> str | None:
+        """The authority behind the SMTP server's certificate, as PEM; None if the certificate is your own.
+
+        Making it takes a third of a second, once.
+        """
+        return self._tls.ca_pem
+
     # -------------------------------------------------------------------------------- what a tester does to it
 
     @property
@@ -153,15 +188,26 @@ class Sandbox:
         return self._service.faults
 
     @property
+    def smtp_faults(self) -> SmtpFaults:
+        """What is still to go wrong while mail is sent."""
+        return self._smtp_faults
+
+    @property
+    def smtp_journal(self) -> list[SmtpEntry]:
+        """The SMTP transactions, kept and refused, the oldest first."""
+        return list(self._smtp_journal.entries())
+
+    @property
     def journal(self) -> list[JournalEntry]:
         """The requests that were answered, the oldest first."""
         with self._state.lock:
             return list(self._service.journal)
 
     def clear_journal(self) -> None:
-        """Forget the requests that were answered."""
+        """Forget the requests that were answered and the SMTP transactions."""
         with self._state.lock:
             self._service.journal.clear()
+        self._smtp_journal.clear()
 
     def transport(self) -> InProcessTransport:
         """Return a transport for `AsyncClient(transport=…)`: no sockets, and the sandbox's clock.
@@ -271,7 +317,9 @@ class Sandbox:
         with self._state.lock:
             self._state.reset()
             self._service.journal.clear()
+        self._smtp_journal.clear()
         self.faults.clear()
+        self.smtp_faults.clear()
 
     def dump(self) -> dict[str, Any]:
         """Describe accounts, mailboxes and messages in JSON's types; no key is among it."""
@@ -321,10 +369,21 @@ class Sandbox:
     async def _open(self) -> None:
         http_door, smtp_door = _door_types()
         control = Control(self, needs_key=not is_loopback(self._host))
-        http, smtp = http_door(self._service, control, host=self._host), smtp_door(self._state, host=self._host)
+        http = http_door(self._service, control, host=self._host)
+        smtp = smtp_door(
+            self._state,
+            host=self._host,
+            journal=self._smtp_journal,
+            faults=self._smtp_faults,
+            delivery=self._delivery,
+            tls=self._tls,
+        )
         self._doors = [http, smtp]
+        port, smtp_port, smtp_tls_port = self._ports_asked
         try:
-            port, self._smtp_port = await http.open(self._ports_asked[0]), await smtp.open(self._ports_asked[1])
+            port = await http.open(port)
+            self._smtp_port = await smtp.open(smtp_port)
+            self._smtp_tls_port = await smtp.open_tls(smtp_tls_port)
         except BaseException:
             await self._close()
             raise
@@ -333,7 +392,7 @@ class Sandbox:
 
     async def _close(self) -> None:
         doors, self._doors = self._doors, []
-        self._smtp_port = None
+        self._smtp_port = self._smtp_tls_port = None
         self._service.base_url = _UNSTARTED_URL
         self.clock.stand()
         for door in doors:
@@ -384,6 +443,8 @@ async def serve(sandbox: Sandbox) -> None:
             "api_key": sandbox.api_key,
             "smtp_host": sandbox.smtp_host,
             "smtp_port": sandbox.smtp_port,
+            "smtp_tls_port": sandbox.smtp_tls_port,
+            "ca_pem": sandbox.ca_pem,
         }
         print(json.dumps(place), flush=True)  # noqa: T201 - the line that programs wait for
         await asyncio.Event().wait()
