@@ -182,7 +182,7 @@ def test_every_test_says_what_it_protects() -> None:
     assert silent == []
 
 
-HEAVY = {"aiohttp", "anyio", "cattrs", "click", "rich", "aiosmtpd", "lxml", "orjson", "uvloop"}
+HEAVY = {"aiohttp", "anyio", "cattrs", "click", "rich", "aiosmtpd", "trustme", "lxml", "orjson", "uvloop"}
 
 
 @pytest.mark.parametrize(

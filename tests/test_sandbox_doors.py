@@ -198,7 +198,7 @@ def test_a_process_says_where_it_is_and_ends_on_a_signal(stop: signal.Signals) -
         assert process.stdout is not None
         assert process.stderr is not None
         place = json.loads(process.stdout.readline())
-        assert place.keys() == {"base_url", "api_key", "smtp_host", "smtp_port"}
+        assert place.keys() == {"base_url", "api_key", "smtp_host", "smtp_port", "smtp_tls_port", "ca_pem"}
         headers = {"Authorization": f"Bearer {place['api_key']}"}
         with requests.get(f"{place['base_url']}/domains?type=free", headers=headers, timeout=20) as response:
             assert response.status_code == 200

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tempmailg._models import Mailbox
+    from tempmailg.sandbox._certificate import ServerTls
     from tempmailg.sandbox._clock import Clock
     from tempmailg.sandbox._faults import Faults
+    from tempmailg.sandbox._journal import SmtpEntry, SmtpJournal
     from tempmailg.sandbox._service import JournalEntry, Service
+    from tempmailg.sandbox._smtp_faults import SmtpFaults
     from tempmailg.sandbox._state import Plan
 
 __all__ = ["Operations"]
@@ -34,14 +37,30 @@ class Operations:
         service: The service that it plays.
         api_key: The key of the first account.
         host: The address of its doors.
+        smtp_journal: What came of each SMTP transaction.
+        smtp_faults: What is still to go wrong while mail is sent.
+        tls: The certificate of the SMTP server.
     """
 
-    def __init__(self, service: Service, *, api_key: str, host: str) -> None:
+    def __init__(
+        self,
+        service: Service,
+        *,
+        api_key: str,
+        host: str,
+        smtp_journal: SmtpJournal,
+        smtp_faults: SmtpFaults,
+        tls: ServerTls,
+    ) -> None:
         self._service = service
         self._state = service.state
         self._key = api_key
         self._host = host
+        self._smtp_journal = smtp_journal
+        self._smtp_faults = smtp_faults
+        self._tls = tls
         self._smtp_port: int | None = None
+        self._smtp_tls_port: int | None = None
 
     @property
     def base_url(self) -> str:
@@ -66,6 +85,21 @@ class Operations:
         return self._smtp_port
 
     @property
+    def smtp_tls_port(self) -> int:
+        """The port of the SMTP server for connections that begin with TLS, once the sandbox is started."""
+        if self._smtp_tls_port is None:
+            raise ConfigurationError("the sandbox is not started: use `with Sandbox() as sandbox:`")
+        return self._smtp_tls_port
+
+    @property
+    def ca_pem(self) -> str | None:
+        """The authority behind the SMTP server's certificate, as PEM; None if the certificate is your own.
+
+        Making it takes a third of a second, once.
+        """
+        return self._tls.ca_pem
+
+    @property
     def clock(self) -> Clock:
         """The sandbox's time."""
         return self._state.clock
@@ -76,15 +110,26 @@ class Operations:
         return self._service.faults
 
     @property
+    def smtp_faults(self) -> SmtpFaults:
+        """What is still to go wrong while mail is sent."""
+        return self._smtp_faults
+
+    @property
+    def smtp_journal(self) -> list[SmtpEntry]:
+        """The SMTP transactions, kept and refused, the oldest first."""
+        return list(self._smtp_journal.entries())
+
+    @property
     def journal(self) -> list[JournalEntry]:
         """The requests that were answered, the oldest first."""
         with self._state.lock:
             return list(self._service.journal)
 
     def clear_journal(self) -> None:
-        """Forget the requests that were answered."""
+        """Forget the requests that were answered and the SMTP transactions."""
         with self._state.lock:
             self._service.journal.clear()
+        self._smtp_journal.clear()
 
     def deliver(
         self,
@@ -186,7 +231,9 @@ class Operations:
         with self._state.lock:
             self._state.reset()
             self._service.journal.clear()
+        self._smtp_journal.clear()
         self.faults.clear()
+        self.smtp_faults.clear()
 
     def dump(self) -> dict[str, Any]:
         """Describe accounts, mailboxes and messages in JSON's types; no key is among it."""

@@ -13,20 +13,26 @@ from typing import TYPE_CHECKING, Final, Self
 
 from tempmailg._errors import ConfigurationError
 from tempmailg._settings import is_loopback
+from tempmailg.sandbox._certificate import ServerTls, certificate_hosts
 from tempmailg.sandbox._clock import Clock
 from tempmailg.sandbox._control import Control
 from tempmailg.sandbox._inprocess import InProcessTransport
+from tempmailg.sandbox._journal import SmtpJournal
+from tempmailg.sandbox._local_delivery import LocalDelivery
 from tempmailg.sandbox._net import url_host
 from tempmailg.sandbox._operations import Operations
 from tempmailg.sandbox._service import Service
+from tempmailg.sandbox._smtp_faults import SmtpFaults
 from tempmailg.sandbox._state import Account, Limits, SandboxDomain, State
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Awaitable, Callable, Mapping, Sequence
     from datetime import datetime
     from types import TracebackType
 
     from tempmailg.sandbox._http import HttpDoor
+    from tempmailg.sandbox._local_delivery import Others
     from tempmailg.sandbox._smtp import SmtpDoor
     from tempmailg.sandbox._state import Order, Plan
 
@@ -50,7 +56,8 @@ class Sandbox(Operations):
     Args:
         host: The address to listen on.
         port: The HTTP port; 0 picks a free one.
-        smtp_port: The SMTP port; 0 picks a free one.
+        smtp_port: The SMTP port, for plain connections and STARTTLS; 0 picks a free one.
+        smtp_tls_port: The SMTP port for connections that begin with TLS; 0 picks a free one.
         api_key: The key of the first account.
         plan: That account's plan.
         quota: Requests that this account may make in a month.
@@ -63,6 +70,10 @@ class Sandbox(Operations):
         start: The clock's time at the beginning, aware; by default now.
         limits: The caps.
         allow_remote: Whether `host` may be an address that other machines reach; it takes a key of your own then.
+        others: What happens to mail for addresses that are no mailbox: ``refuse`` it, ``discard`` it silently, or
+            ``keep`` it in a mailbox of the first account that is made for the address.
+        ssl_context: A server's context with your own certificate, for mail by TLS; by default the sandbox makes an
+            authority and a certificate, see `ca_pem`.
 
     Raises:
         ConfigurationError: An argument is wrong, or would open the sandbox to other machines by accident.
@@ -74,6 +85,7 @@ class Sandbox(Operations):
         host: str = "127.0.0.1",
         port: int = 0,
         smtp_port: int = 0,
+        smtp_tls_port: int = 0,
         api_key: str = _KEY,
         plan: Plan = "free",
         quota: int = 50_000,
@@ -86,6 +98,8 @@ class Sandbox(Operations):
         start: datetime | None = None,
         limits: Limits | None = None,
         allow_remote: bool = False,
+        others: Others = "refuse",
+        ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         if not is_loopback(host):
             _check_remote(host, api_key, allow_remote=allow_remote)
@@ -101,8 +115,17 @@ class Sandbox(Operations):
             limits=limits or Limits(),
         )
         service = Service(state, base_url=_UNSTARTED_URL, etags=etags)
-        super().__init__(service, api_key=api_key, host="127.0.0.1" if host == "localhost" else host)
-        self._ports_wanted = port, smtp_port
+        host = "127.0.0.1" if host == "localhost" else host
+        super().__init__(
+            service,
+            api_key=api_key,
+            host=host,
+            smtp_journal=SmtpJournal(state.limits.journal, state.limits.journal_bytes),
+            smtp_faults=SmtpFaults(),
+            tls=ServerTls(certificate_hosts(host), ssl_context),
+        )
+        self._delivery = LocalDelivery(state, others)
+        self._ports_wanted = port, smtp_port, smtp_tls_port
         self._seed = seed
         self._doors: list[HttpDoor | SmtpDoor] = []
         self._thread: _Thread | None = None
@@ -151,10 +174,21 @@ class Sandbox(Operations):
     async def _open(self) -> None:
         http_door, smtp_door = _door_types()
         control = Control(self, needs_key=not is_loopback(self._host))
-        http, smtp = http_door(self._service, control, host=self._host), smtp_door(self._state, host=self._host)
+        http = http_door(self._service, control, host=self._host)
+        smtp = smtp_door(
+            self._state,
+            host=self._host,
+            journal=self._smtp_journal,
+            faults=self._smtp_faults,
+            delivery=self._delivery,
+            tls=self._tls,
+        )
         self._doors = [http, smtp]
+        port, smtp_port, smtp_tls_port = self._ports_wanted
         try:
-            port, self._smtp_port = await http.open(self._ports_wanted[0]), await smtp.open(self._ports_wanted[1])
+            port = await http.open(port)
+            self._smtp_port = await smtp.open(smtp_port)
+            self._smtp_tls_port = await smtp.open_tls(smtp_tls_port)
         except BaseException:
             await self._close()
             raise
@@ -163,7 +197,7 @@ class Sandbox(Operations):
 
     async def _close(self) -> None:
         doors, self._doors = self._doors, []
-        self._smtp_port = None
+        self._smtp_port = self._smtp_tls_port = None
         self._service.base_url = _UNSTARTED_URL
         self.clock.stand()
         for door in doors:
@@ -214,6 +248,8 @@ async def serve(sandbox: Sandbox) -> None:
             "api_key": sandbox.api_key,
             "smtp_host": sandbox.smtp_host,
             "smtp_port": sandbox.smtp_port,
+            "smtp_tls_port": sandbox.smtp_tls_port,
+            "ca_pem": sandbox.ca_pem,
         }
         print(json.dumps(place), flush=True)  # noqa: T201 - the line that programs wait for
         await asyncio.Event().wait()

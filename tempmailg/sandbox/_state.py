@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import random
 import threading
+import unicodedata
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
@@ -13,6 +15,7 @@ from attrs import define, evolve, field, frozen
 
 from tempmailg._errors import ConfigurationError, TempMailError
 from tempmailg.sandbox import _mail
+from tempmailg.sandbox._journal import SmtpEntry
 from tempmailg.sandbox._mail import Mail
 
 if TYPE_CHECKING:
@@ -79,7 +82,8 @@ class Limits:
         mailboxes: Living mailboxes of all accounts together.
         connections: Open connections of each door.
         idle_seconds: Seconds for which a connection may be silent, and which one mail or answer may take.
-        journal: Requests that the journal remembers; it forgets older ones.
+        journal: Requests, and SMTP transactions, that the journals remember; they forget older ones.
+        journal_bytes: Bytes of mail that the SMTP journal remembers; it forgets older mails, not their entries.
     """
 
     message_bytes: int = 80 * 1024 * 1024
@@ -89,6 +93,7 @@ class Limits:
     connections: int = 2_000
     idle_seconds: float = 300.0
     journal: int = 10_000
+    journal_bytes: int = 256 * 1024 * 1024
 
 
 @define
@@ -136,6 +141,7 @@ class Stored:
     raw: bytes | bytearray | None = field(repr=False)
     read: Mail | None = field(default=None, repr=False)
     is_seen: bool = False
+    envelope: SmtpEntry | None = field(default=None, repr=False)
 
     @property
     def mail(self) -> Mail:
@@ -206,11 +212,20 @@ class State:
 
     def box(self, email: str) -> Box | None:
         """Return a living mailbox, whoever owns it."""
-        box = self.boxes.get(email.lower())
+        box = self.boxes.get(_mailbox_key(email))
         if box is not None and box.expires <= self.clock.time():
             self.close(box)
             return None
         return box
+
+    def recipient(self, address: str) -> Box | None:
+        """Return the living mailbox that mail for an address goes to: ``ann+tag@…`` is a name of ``ann@…``."""
+        box = self.box(address)
+        if box is not None:
+            return box
+        name, _, domain = address.rpartition("@")
+        plain, plus, _ = name.partition("+")
+        return self.box(f"{plain}@{domain}") if plus else None
 
     def open_random(self, key: str, account: Account) -> Box:
         """Make a mailbox with a random name on a domain that the account may use."""
@@ -230,12 +245,12 @@ class State:
         self._last_id += 1
         now = self.clock.time()
         box = Box(self._last_id, email, key, now, now + self.lifetime, self._letters(_TOKEN_LENGTH))
-        self.boxes[email.lower()] = box
+        self.boxes[_mailbox_key(email)] = box
         return box
 
     def close(self, box: Box) -> None:
         """Delete a mailbox and its messages."""
-        del self.boxes[box.email.lower()]
+        del self.boxes[_mailbox_key(box.email)]
         for message in list(box.messages.values()):
             self.drop(message)
 
@@ -365,7 +380,7 @@ class State:
             self.clock.set(memory.time)
             self.accounts.update(memory.accounts)
             self.resets_at, self._last_id = memory.resets_at, memory.last_id
-            self.boxes = {box.email.lower(): box for box in memory.boxes}
+            self.boxes = {_mailbox_key(box.email): box for box in memory.boxes}
             self.messages = {message.id: message for box in memory.boxes for message in box.messages.values()}
             self.total_bytes = sum(message.size for message in self.messages.values())
 
@@ -393,6 +408,20 @@ def _memory_from_json(dump: Mapping[str, Any], keys: Mapping[str, str]) -> _Memo
         accounts={keys[name]: Account(**account) for name, account in dump["accounts"].items()},
         boxes=[_box_from_json(box, keys) for box in dump["mailboxes"]],
     )
+
+
+def _mailbox_key(email: str) -> str:
+    """Return what all spellings of an address have in common: letters of either case, a domain of either alphabet."""
+    name, at, domain = email.rpartition("@")
+    return name.lower() + at + ".".join(map(_unicode_label, domain.lower().split(".")))
+
+
+def _unicode_label(label: str) -> str:
+    """Return a domain's label in its own alphabet (RFC 5890)."""
+    if label.startswith("xn--"):
+        with suppress(UnicodeError):
+            label = label[4:].encode("ascii").decode("punycode")
+    return unicodedata.normalize("NFKC", label).lower()
 
 
 def fingerprint(key: str) -> str:
