@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tempmailg._cli._times import ago, clock, until
-from tempmailg.sandbox import Edit, RateLimited, Stall, Status
+from tempmailg.sandbox import Edit, RateLimited, Reorder, Stall, Status
 
 if TYPE_CHECKING:
     from support.shell import Shell
@@ -89,6 +89,16 @@ def test_messages_are_lines_oldest_first(shell: Shell, address: str) -> None:
         f"{ids[0]}\t2026-07-01T12:00:02+00:00\tn@example.net\tnumber 2",
     ]
     assert [message["id"] for message in _json(shell, "messages")] == ids[::-1]
+
+
+def test_messages_of_one_second_keep_their_order(shell: Shell, address: str) -> None:
+    """Messages that arrived within the same second are listed in the order of their arrival, too."""
+    second = datetime(2026, 7, 1, 12, tzinfo=UTC)
+    moments = [second + timedelta(seconds=n) for n in (0, 1, 1, 1)]
+    ids = [shell.sandbox.deliver(address, subject=str(n), received_at=moment) for n, moment in enumerate(moments)]
+    assert [message["id"] for message in _json(shell, "messages")] == ids
+    shell.sandbox.faults.next("list_messages", Reorder())
+    assert [message["id"] for message in _json(shell, "messages")] == ids
 
 
 def test_an_empty_mailbox_prints_nothing(shell: Shell, address: str) -> None:
@@ -347,30 +357,6 @@ def test_a_damaged_watch_state_is_refused(shell: Shell, address: str, text: str)
 
 
 # ------------------------------------------------------------------------------------------------ errors and statuses
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["nonsense"],
-        ["wait", "--cod"],
-        ["read"],
-        ["wait", "--timeout", "0"],
-        ["domains", "--type", "x"],
-        ["switch", "-", "x"],
-    ],
-)
-def test_wrong_usage_exits_2_with_one_line(shell: Shell, arguments: list[str]) -> None:
-    """Wrong usage is one line that points to the help."""
-    outcome = shell.run(*arguments)
-    assert (outcome.status, outcome.stdout) == (2, "")
-    assert outcome.stderr.count("\n") == 1
-    assert "--help'" in outcome.stderr
-
-
-def test_a_code_and_a_link_are_not_asked_for_together(shell: Shell, address: str) -> None:
-    """`--code --link` would have to print two answers."""
-    assert shell.run("wait", "--code", "--link", address).status == 2
 
 
 @pytest.mark.parametrize("status", [401, 403, 404, 422, 429, 500])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from urllib.parse import unquote
 
@@ -15,11 +16,18 @@ _ACTING = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # controls, format characters, half ch
 
 _ANY_TEXT = st.text(st.characters(categories=None))
 _HOSTILE_TEXT = st.text(
-    st.sampled_from("ab \t\r\n\x00\x07\x1b\x7f\x85\x9b\u00ad\u200b\u200d\u202e\u2028\u2066\ufe0f\ud800")
+    st.sampled_from("ab1 \t\r\n\x00\x07\x1b\x7f\x85\x9b\u00ad\u200b\u200d\u202e\u2028\u2066\ufe0f\ud800👩💻❤\u20e3")
+)
+
+
+# A joiner or a variation selector inside an emoji: between, or behind, two signs that are drawn.
+_EMOJI_PARTS = re.compile(
+    "(?<=[\\u00a9-\\u3299\U0001f000-\U0001faff\ufe0f])\u200d(?=[\\u00a9-\\u3299\U0001f000-\U0001faff])|\ufe0f"
 )
 
 
 def _acting(text: str) -> set[str]:
+    text = _EMOJI_PARTS.sub("", text)
     return {character for character in text if unicodedata.category(character) in _ACTING}
 
 
@@ -63,11 +71,24 @@ def test_an_address_keeps_its_meaning(text: str) -> None:
         ("pay\u200bpal", "paypal"),
         ("\x9b31m", "\ufffd31m"),
         ("Grüße ✓ 日本 👍", "Grüße ✓ 日本 👍"),
+        ("👩\u200d💻 👍🏽 ❤\ufe0f 1\ufe0f\u20e3", "👩\u200d💻 👍🏽 ❤\ufe0f 1\ufe0f\u20e3"),
+        ("👨\u200d👩\u200d👧 🏳\ufe0f\u200d🌈", "👨\u200d👩\u200d👧 🏳\ufe0f\u200d🌈"),
+        ("pay\u200dpal 1\ufe0f2 👩\u200d\u200d💻 👩\u200dx", "paypal 12 👩💻 👩x"),
+        ("🏴\U000e0067\U000e0062\U000e007f", "🏴"),
     ],
 )
 def test_what_acts_is_shown_or_dropped(text: str, shown: str) -> None:
     """Controls become pictures, invisible characters go, and words keep their order."""
     assert sanitize_line(text) == shown
+
+
+@given(_HOSTILE_TEXT)
+def test_a_joiner_stays_inside_an_emoji_only(text: str) -> None:
+    """Between letters, at an edge or twice in a row, no joiner and no variation selector is left."""
+    kept = sanitize_line(text)
+    assert not re.search("(?:^|[^👩💻❤\ufe0f])\u200d|\u200d(?:$|[^👩💻❤])", kept)
+    assert not re.search("(?:^|[^1👩💻❤])\ufe0f", kept)
+    assert not re.search("1\ufe0f(?!\u20e3)", kept)
 
 
 def test_all_line_ends_end_lines() -> None:

@@ -20,7 +20,7 @@ from tempmailg import _errors as err
 from tempmailg._cli import _recent
 from tempmailg._cli._files import UnusableFileError, read_json, replace_file
 from tempmailg._cli._sanitize import ascii_url, sanitize_line
-from tempmailg._cli._screen import Screen
+from tempmailg._cli._screen import AnswerLostError, Screen
 from tempmailg._cli._session import Session, opened
 from tempmailg._cli._times import ago, clock, stamp, until
 from tempmailg._models import Mailbox
@@ -74,7 +74,11 @@ async def switch(session: Session, name: str, username: str, domain: str) -> Non
 
 def _show_new(session: Session, mailbox: Mailbox) -> None:
     session.remember(mailbox)
-    session.screen.answer(mailbox, mailbox.email)
+    try:
+        session.screen.answer(mailbox, mailbox.email)
+    except OSError as error:  # the mailbox is there, and was paid for: its address must not be lost
+        session.screen.warn(f"the mailbox {mailbox.email} is made, but stdout did not take it: {error.strerror}")
+        raise AnswerLostError from error
     session.screen.hint(f"expires in {until(mailbox.expires_at)}; see its mail with: tempmailg messages")
 
 
@@ -113,7 +117,7 @@ async def quota(session: Session) -> None:
 
 async def messages(session: Session, name: str) -> None:
     """Print the messages of a mailbox."""
-    listed = sorted(await session.client.list_messages(session.mailbox(name)), key=lambda message: message.received_at)
+    listed = _oldest_first(await session.client.list_messages(session.mailbox(name)))
     if session.screen.as_json(listed):
         return
     if not listed:
@@ -123,6 +127,12 @@ async def messages(session: Session, name: str) -> None:
     else:
         for message in listed:
             _show_in_pipe(session.screen, message)
+
+
+def _oldest_first(listed: Sequence[Message]) -> list[Message]:
+    """Return messages in the order of arrival; within one second, which is all that is known, in that of the list."""
+    newest_first = bool(listed) and listed[0].received_at >= listed[-1].received_at
+    return sorted(reversed(listed) if newest_first else listed, key=lambda message: message.received_at)
 
 
 def _cells(message: Message) -> tuple[Any, ...]:

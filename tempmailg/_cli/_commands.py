@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from tempmailg._cli._options import OutputOptions
+from tempmailg._cli._types import DURATION
+from tempmailg._cli._usage import unknown_command
 from tempmailg._version import __version__
 
 if TYPE_CHECKING:
@@ -27,14 +29,34 @@ COMPLETE_VARIABLE = "_TEMPMAILG_COMPLETE"
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-class _InOrder(click.Group):
-    """A group whose help lists the commands in the order in which a user needs them."""
+class _Command(click.Command):
+    """A command whose errors all know which command they belong to: click's parser does not always say."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
+
+class _Group(click.Group):
+    """The commands in the order in which a user needs them, and a hint for whoever names one that there is not."""
+
+    command_class = _Command
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return list(self.commands)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] in self.commands or args[0].startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        raise unknown_command(self, args[0], ctx)
 
-@click.group(cls=_InOrder, context_settings=_SETTINGS)
+
+@click.group(cls=_Group, context_settings=_SETTINGS)
 @click.version_option(__version__, prog_name="tempmailg", message="%(prog)s %(version)s")
 def cli() -> None:
     """Disposable mail for people and pipes.
@@ -213,11 +235,11 @@ def download(output: OutputOptions, message: str, names: tuple[str, ...], to: st
 @click.option("--new", "only_new", is_flag=True, help="Pass over the messages that are there already.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=60.0,
+    type=DURATION,
+    default="60s",
     show_default=True,
-    metavar="SECONDS",
-    help="How long to wait.",
+    metavar="DURATION",
+    help="How long to wait: seconds, or 90s, 2m, 1h30m.",
 )
 @_with_output
 def wait(
@@ -328,6 +350,10 @@ def completion(shell: str) -> None:
     """  # noqa: D301 - as above
     from click.shell_completion import get_completion_class
 
+    from tempmailg._cli._screen import naming_stdout
+
     kind = get_completion_class(shell)
-    if kind is not None:
+    if kind is None:  # pragma: no cover - click knows all three
+        return
+    with naming_stdout():
         click.echo(kind(cli, {}, "tempmailg", COMPLETE_VARIABLE).source())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -11,6 +12,8 @@ import click
 from tempmailg._cli._commands import COMPLETE_VARIABLE, cli
 from tempmailg._cli._options import OutputOptions
 from tempmailg._cli._sanitize import sanitize_line, sanitize_text
+from tempmailg._cli._screen import AnswerLostError, naming_stdout
+from tempmailg._cli._usage import explain_usage, join_advice
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,15 +39,22 @@ def run(arguments: Sequence[str] | None = None) -> int:
         The exit status: 0, 1 for an error, 2 for wrong usage, 124 for a wait without success, 130 for Ctrl-C.
     """
     output = OutputOptions()
+    _open_missing_streams()
     _never_fail_to_print()
+    status = _guarded(list(sys.argv[1:] if arguments is None else arguments), output)
+    _drop_unwritten()
+    return status
+
+
+def _guarded(arguments: list[str], output: OutputOptions) -> int:
     try:
-        return _invoked(list(sys.argv[1:] if arguments is None else arguments), output)
-    except BrokenPipeError:
-        return _reader_left()
+        return _invoked(arguments, output)
+    except (BrokenPipeError, AnswerLostError):
+        return ERROR
     except (KeyboardInterrupt, click.Abort):
         return _fail(INTERRUPTED, "interrupted")
     except click.UsageError as error:  # click raises no other error here
-        return _fail(USAGE, _usage(error))
+        return _fail(USAGE, explain_usage(error))
     except Exception as error:  # noqa: BLE001 - the last line of defence: a person reads one line
         return _failed(error, output)
 
@@ -55,13 +65,25 @@ def _invoked(arguments: list[str], output: OutputOptions) -> int:
         from click.shell_completion import shell_complete
 
         return shell_complete(cli, {}, "tempmailg", COMPLETE_VARIABLE, os.environ[COMPLETE_VARIABLE])
+    if not arguments:
+        return _show_help()
     try:
-        with cli.make_context("tempmailg", arguments, obj=output) as context:
+        with naming_stdout():  # --help prints while the arguments are read
+            context = cli.make_context("tempmailg", arguments, obj=output)
+        with context:
             status = cli.invoke(context)
     except click.exceptions.Exit as asked:
         status = asked.exit_code
-    sys.stdout.flush()
+    with naming_stdout():
+        sys.stdout.flush()
     return status if isinstance(status, int) else 0
+
+
+def _show_help() -> int:
+    """Show a person who typed the bare name what there is; a script that did so gets no answer and status 2."""
+    context = click.Context(cli, info_name="tempmailg", **cli.context_settings)
+    sys.stderr.write(cli.get_help(context) + "\n")
+    return USAGE
 
 
 def _failed(error: Exception, output: OutputOptions) -> int:
@@ -93,22 +115,14 @@ def _with_advice(error: TempMailError) -> str:
         err.RateLimitError: "see what is left with 'tempmailg quota'",
     }
     fitting = next((text for kind, text in advice.items() if isinstance(error, kind)), None)
-    return f"{error}; {fitting}" if fitting else str(error)
+    return join_advice(str(error), fitting) if fitting else str(error)
 
 
 def _fail(status: int, text: str) -> int:
-    try:
+    with suppress(OSError):  # nobody reads stderr, or the disk below it is full
         sys.stderr.write(f"tempmailg: {sanitize_line(text)}\n")
         sys.stderr.flush()
-    except BrokenPipeError:
-        return _reader_left()
     return status
-
-
-def _usage(error: click.UsageError) -> str:
-    path = error.ctx.command_path if error.ctx else "tempmailg"
-    text = error.format_message().rstrip(".")
-    return f"{text}. Try '{path} --help'"
 
 
 def _of_system(error: OSError) -> str:
@@ -124,12 +138,24 @@ def _never_fail_to_print() -> None:
             reconfigure(errors="replace")
 
 
-def _reader_left() -> int:
-    """Give what is still buffered to nobody, or the interpreter would complain about it when it exits."""
+def _open_missing_streams() -> None:
+    """Put something in the place of a stream that was closed before this process began.
+
+    Otherwise a socket could get its number. To stdout nothing can be written then, as is right: the answer would be
+    lost. What stderr does not take is only less convenient.
+    """
+    if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] - it is None after >&-
+        sys.stdout = open(os.open(os.devnull, os.O_RDONLY), "w")  # noqa: SIM115, PTH123 - it stays open
+    if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison] - it is None after 2>&-
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 - it stays open
+
+
+def _drop_unwritten() -> None:
+    """Give what no stream took to nobody, or the interpreter would complain about it when it exits."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except BrokenPipeError:
+        except OSError:
             os.dup2(nowhere, stream.fileno())
-    return ERROR
+    os.close(nowhere)

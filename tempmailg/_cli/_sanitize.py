@@ -1,7 +1,8 @@
 """Text that strangers wrote, made safe for a terminal.
 
 Mail can hold escape sequences that retitle the window, move the cursor or hide what follows, and characters that turn
-the order of letters round. Controls are shown as pictures (``␛``); what has no picture of its own is dropped.
+the order of letters round. Controls are shown as pictures (``␛``); what has no picture of its own is dropped, unless it
+joins the parts of one emoji.
 """
 
 from __future__ import annotations
@@ -18,6 +19,16 @@ _INVISIBLE = re.compile(
     "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 
+# Signs that are drawn; a joiner or a variation selector between or behind them changes their look, and hides nothing.
+_PICTOGRAPH = (
+    "[\u00a9\u00ae\u203c\u2049\u2122\u2139\u2194-\u21aa\u231a-\u23ff\u24c2\u25aa-\u25fe\u2600-\u27bf\u2934\u2935"
+    "\u2b05-\u2b55\u3030\u303d\u3297\u3299\U0001f000-\U0001faff]"
+)
+_EMOJI = f"{_PICTOGRAPH}(?:\ufe0f|[\U0001f3fb-\U0001f3ff])?"
+_EMOJI_OR_INVISIBLE = re.compile(
+    f"((?:{_EMOJI}(?:\u200d{_EMOJI}){{1,8}}|{_PICTOGRAPH}\ufe0f|[0-9#*]\ufe0f\u20e3))|{_INVISIBLE.pattern}"
+)
+
 _LINE_ENDS = re.compile("\r\n|[\n\r\x0b\x0c\x85\u2028\u2029]")
 
 _REPLACEMENT = "\ufffd"
@@ -31,12 +42,19 @@ _NOT_IN_URLS = re.compile("[^\x21-\x7e]")
 
 def sanitize_line(text: str) -> str:
     """Return `text` as one line without any character that could steer a terminal or hide itself."""
-    return _INVISIBLE.sub("", text).translate(_PICTURES)
+    return _visible(text).translate(_PICTURES)
 
 
 def sanitize_text(text: str) -> str:
     """Return `text` with its lines kept and everything else as `sanitize_line` has it."""
-    return _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text)).translate(_IN_LINES)
+    return _visible(_LINE_ENDS.sub("\n", text)).translate(_IN_LINES)
+
+
+def _visible(text: str) -> str:
+    """Return `text` without what draws nothing; emoji of several parts (👩‍💻, ❤️, 1️⃣) stay whole."""
+    if not _INVISIBLE.search(text):
+        return text
+    return _EMOJI_OR_INVISIBLE.sub(lambda found: found[1] or "", text)
 
 
 def ascii_url(text: str) -> str:

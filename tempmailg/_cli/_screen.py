@@ -27,7 +27,11 @@ if TYPE_CHECKING:
 
     Cell = str | datetime
 
-__all__ = ["Screen", "to_json"]
+__all__ = ["AnswerLostError", "Screen", "naming_stdout", "to_json"]
+
+
+class AnswerLostError(Exception):
+    """Stdout did not take an answer, and the person at stderr knows it already."""
 
 
 class Screen:
@@ -92,7 +96,8 @@ class Screen:
             table.add_row(
                 *(Text(ago(cell)) if isinstance(cell, datetime) else Text(sanitize_text(cell)) for cell in row)
             )
-        self._out().print(table)
+        with naming_stdout():
+            self._out().print(table)
 
     def page(self, headers: Iterable[tuple[str, str]], body: str) -> None:
         """Print a message: headers, an empty line, its text."""
@@ -114,11 +119,11 @@ class Screen:
             return
         from rich.text import Text
 
-        with self._paused():
+        with self._paused(), naming_stdout():
             self._out().print(Text.assemble(*pairs), soft_wrap=True)
 
     def _write(self, text: str) -> None:
-        with self._paused():
+        with self._paused(), naming_stdout():
             sys.stdout.write(text + "\n")
             sys.stdout.flush()
 
@@ -213,6 +218,16 @@ class Screen:
         with bar:
             task = bar.add_task(_cut(sanitize_line(name), max(8, console.width // 3)), total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def naming_stdout() -> Generator[None]:
+    """Let an error say that it was stdout which could not be written."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = "stdout"
+        raise
 
 
 @contextmanager
