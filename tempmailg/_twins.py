@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, suppress
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Self, TypeVar, cast
 
 from tempmailg import _errors as err
 from tempmailg._portal import Lease
@@ -85,6 +85,8 @@ class _Twin(Generic[ManagerT]):
     between them. A scope held open on the portal would hang on Ctrl-C.
     """
 
+    _insists: ClassVar[bool] = True
+
     def __init__(self, lease: Lease, inner: ManagerT) -> None:
         lease.check_caller()
         self._lease = lease
@@ -98,7 +100,7 @@ class _Twin(Generic[ManagerT]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        return self._home.leave(self._inner, kind, error, traceback)
+        return self._home.leave(self._inner, kind, error, traceback, insists=self._insists)
 
     def __repr__(self) -> str:
         return f"<Blocking{repr(self._inner)[1:]}"
@@ -116,6 +118,39 @@ class _Twin(Generic[ManagerT]):
         return self._portal or self._lease.portal
 
 
+class _Iterator(_Twin[ManagerT], Generic[ManagerT, T]):
+    """A context manager that is an iterator, too.
+
+    What an interrupted step had received already is what the next step returns: nothing is lost in between.
+    """
+
+    def __init__(self, lease: Lease, inner: ManagerT) -> None:
+        super().__init__(lease, inner)
+        self._kept: list[T] = []
+
+    def __enter__(self) -> Self:
+        self._enter(self._inner)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with suppress(err.ClientClosedError):  # the client was closed in the block, and this with it
+            super().__exit__(kind, error, traceback)
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> T:
+        if self._kept:
+            return self._kept.pop()
+        iterator = cast("AsyncIterator[T]", self._inner)
+        try:
+            return self._home.step(iterator.__anext__, self._kept.append)
+        except StopAsyncIteration:
+            raise StopIteration from None
+
+
 class Block(_Twin[AbstractAsyncContextManager[T]]):
     """A context manager that gives a plain value."""
 
@@ -123,7 +158,7 @@ class Block(_Twin[AbstractAsyncContextManager[T]]):
         return self._enter(self._inner)
 
 
-class BlockingAttachmentStream(_Twin[AttachmentStream]):
+class BlockingAttachmentStream(_Iterator[AttachmentStream, bytes]):
     """An attachment that is being received: a context manager, and an iterator of its bytes.
 
     Attributes:
@@ -147,25 +182,11 @@ class BlockingAttachmentStream(_Twin[AttachmentStream]):
         """The media type that the service declares, or an empty text."""
         return self._inner.content_type
 
-    def __enter__(self) -> Self:
-        self._enter(self._inner)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        with suppress(err.ClientClosedError):  # the client was closed in the block, and the stream with it
-            super().__exit__(kind, error, traceback)
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> bytes:
-        return _next(self._home, self._inner)
-
 
 class BlockingExpectedMessage(_Twin[ExpectedMessage]):
     """The message that a block of code causes: a context manager; see `Client.expect_message`."""
+
+    _insists = False  # leaving is a wait, which leaves nothing behind when it is interrupted
 
     @property
     def message(self) -> Message:
@@ -181,7 +202,7 @@ class BlockingExpectedMessage(_Twin[ExpectedMessage]):
         return self
 
 
-class BlockingWatch(_Twin[Watch]):
+class BlockingWatch(_Iterator[Watch, "Message"]):
     """Delivers each message of any number of mailboxes once: a context manager and iterator.
 
     Made by `Client.watch`. A message counts as seen when the consumer asks for the next one, so what was being worked
@@ -221,29 +242,6 @@ class BlockingWatch(_Twin[Watch]):
     def health(self) -> WatchHealth:
         """How the watch is at this moment."""
         return self._use(lambda: self._inner.health)
-
-    def __enter__(self) -> Self:
-        self._enter(self._inner)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        with suppress(err.ClientClosedError):  # the client was closed in the block, and the watch with it
-            super().__exit__(kind, error, traceback)
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> Message:
-        return _next(self._home, self._inner)
-
-
-def _next(portal: Portal, iterator: AsyncIterator[T]) -> T:
-    try:
-        return portal.run(iterator.__anext__)
-    except StopAsyncIteration:
-        raise StopIteration from None
 
 
 async def _called(function: Callable[..., T], *args: object) -> T:

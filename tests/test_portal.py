@@ -485,3 +485,172 @@ with Client() as client, client.temporary_mailbox() as mailbox:
     client.list_messages(mailbox)
 """
 )
+
+
+@pytest.mark.parametrize("loop_is", ["idle", "held"])
+@pytest.mark.parametrize("raised", ["KeyboardInterrupt", "TimeoutError", "ClientClosedError"])
+def test_no_moment_of_an_interrupt_skips_an_end_or_costs_time(run: Run, raised: str, loop_is: str) -> None:
+    """What is raised in the waiting thread, at each line from posting to result, leaves no block and no stream open.
+
+    White-box: the lines are those of `_portal`. With the loop held the coroutine has not begun by then.
+    """
+    ended = run(f"RAISED = {raised!r}\nLOOP_IS = {loop_is!r}\n{AT_EACH_MOMENT}")
+    assert (ended.status, ended.stderr) == (0, "")
+    moments = dict(line.split() for line in ended.lines)
+    assert moments.keys() == {"call", "enter", "exit", "next", "wait", "close"}
+    assert min(map(int, moments.values())) >= 5  # the lines of posting, waiting and taking the result
+
+
+AT_EACH_MOMENT = """
+import asyncio, builtins, sys, time
+from contextlib import asynccontextmanager
+from itertools import count
+import tempmailg
+from tempmailg import Client, _portal
+from tempmailg._twins import Block
+from tempmailg.sandbox import Sandbox
+
+RAISED = getattr(tempmailg, RAISED, None) or getattr(builtins, RAISED)
+_portal.CLEAN_UP = 3600.0  # whatever is waited for in vain fails the test
+
+class Interrupt:
+    "Raises in this thread at a line that it executes between the posting of a call, by its number, and the result."
+
+    def __init__(self, loop, line, call=1):
+        self.loop, self.line, self.call = loop, line, call
+        self.lines = self.calls = 0
+        self.pressed = self.is_over = False
+
+    def __enter__(self):
+        sys.settrace(self.trace)
+        return self
+
+    def __exit__(self, kind, *_):
+        sys.settrace(None)
+        return self.pressed and kind is RAISED
+
+    def trace(self, frame, event, _):
+        if frame.f_code.co_filename != _portal.__file__:
+            return None
+        if event == "call" and frame.f_code is _portal._Call._post.__code__:
+            self.calls += 1
+            if self.calls == self.call and LOOP_IS == "held":
+                self.loop.call_soon_threadsafe(time.sleep, 0.02)
+        if event == "return" and frame.f_code is _portal._Call.result.__code__:
+            self.is_over |= self.calls == self.call
+        if event == "line" and self.calls == self.call and not self.is_over:
+            self.lines += 1
+            if self.lines == self.line:
+                self.pressed = True
+                sys.settrace(None)
+                raise RAISED
+        return self.trace
+
+inside = []
+
+@asynccontextmanager
+async def block():
+    await asyncio.sleep(0)
+    inside.append("block")
+    try:
+        yield
+    finally:
+        await asyncio.sleep(0)
+        inside.pop()
+
+async def tasks():
+    return {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
+
+def at_each_moment(name, use, call=1):
+    for line in count(1):
+        with Interrupt(loop, line, call) as interrupt:
+            use()
+        assert not inside, (name, line)
+        assert client._lease.run(tasks) == idle, (name, line)
+        if not interrupt.pressed:
+            print(name, line - 1)
+            return
+
+def in_block():
+    with Block(client._lease, block()):
+        pass
+
+def in_stream():
+    received = []
+    with client.stream_attachment((message, "a.bin")) as stream:
+        for _ in range(2):  # once more after the interrupt
+            try:
+                received += stream
+            except RAISED:
+                continue
+    assert b"".join(received) == bytes(300_000), len(b"".join(received))
+
+def in_expectation():
+    with client.expect_message(mailbox):
+        sandbox.deliver(mailbox)
+
+def closed():
+    global client, loop, idle
+    one = Client(transport=sandbox.transport())
+    one.list_domains()
+    inside.append("client")
+    close = one._lease.close_client
+    async def note():
+        await close()
+        inside.pop()
+    portal = one._lease.portal
+    portal.leases.remove(close)
+    portal.leases.add(note)
+    one._lease.close_client = note
+    one.close()
+
+sandbox = Sandbox(quota=1_000_000)
+with Client(transport=sandbox.transport()) as client:
+    mailbox = client.create_mailbox()
+    message = sandbox.deliver(mailbox, attachments=[("a.bin", bytes(300_000))])
+    loop = client._lease.portal.loop
+    idle = client._lease.run(tasks)
+    at_each_moment("call", client.list_domains)
+    at_each_moment("enter", in_block)
+    at_each_moment("exit", in_block, call=2)
+    at_each_moment("next", in_stream, call=2)
+    at_each_moment("wait", in_expectation, call=2)
+    at_each_moment("close", closed, call=2)
+"""
+
+
+@posix
+def test_ctrl_c_before_an_exit_has_begun_leaves_no_mailbox(run_on_each: Run, service: Sandbox) -> None:
+    """A temporary mailbox is deleted though the loop was busy with something else when Ctrl-C came at its end."""
+    before = len(service.journal)
+    ended = run_on_each(INTERRUPTED_WHILE_BUSY)
+    assert ended == Ended(0, ["interrupted"], "")
+    sent = [entry.endpoint for entry in service.journal[before:]]
+    assert sent == ["list_domains", "create_mailbox", "delete_mailbox", "list_domains"]
+
+
+INTERRUPTED_WHILE_BUSY = """
+import signal, threading
+from tempmailg import Client
+
+pressed = threading.Event()
+
+def press(*_):
+    pressed.set()
+    raise KeyboardInterrupt
+
+def be_busy():
+    signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+    pressed.wait()
+
+signal.signal(signal.SIGINT, press)
+with Client() as client:
+    client.list_domains()
+    loop = client._lease.portal.loop
+    try:
+        with client.temporary_mailbox():
+            loop.call_soon_threadsafe(be_busy)
+    except KeyboardInterrupt:
+        print("interrupted")
+    client.list_domains()
+"""
