@@ -42,7 +42,7 @@ if TYPE_CHECKING:
         WaitTimeoutError,
     )
     from tempmailg._extract import CodeCandidate, LinkCandidate
-    from tempmailg._models import Attachment, Domain, DomainList, DomainType, Mailbox, Message, Quota
+    from tempmailg._models import Attachment, Domain, DomainList, DomainType, Mailbox, Message, MessageList, Quota
     from tempmailg._stream import AttachmentStream
     from tempmailg._waiting import ExpectedMessage, Watch, WatchHealth
 
@@ -73,7 +73,7 @@ _HOMES = {
         "WaitTimeoutError",
     ),
     "_extract": ("CodeCandidate", "LinkCandidate"),
-    "_models": ("Attachment", "Domain", "DomainList", "DomainType", "Mailbox", "Message", "Quota"),
+    "_models": ("Attachment", "Domain", "DomainList", "DomainType", "Mailbox", "Message", "MessageList", "Quota"),
     "_stream": ("AttachmentStream",),
     "_waiting": ("ExpectedMessage", "Watch", "WatchHealth"),
 }
@@ -107,6 +107,7 @@ __all__ = [
     "Mailbox",
     "MailboxGoneError",
     "Message",
+    "MessageList",
     "NotFoundError",
     "PermissionDeniedError",
     "Quota",

@@ -23,9 +23,14 @@ ROOMS = [
     "_errors",
     "_settings",
     "_endpoints",
+    "_transport",
+    "_body",
+    "_scalars",
+    "_headers",
+    "_status",
+    "_convert",
     "_wire",
     "_pace",
-    "_transport",
     "_deadlines",
     "_aiohttp",
     "_core",
@@ -47,7 +52,8 @@ ROOMS = [
 
 # Which room may know which library. What is not named here may use the standard library, attrs and the rooms above.
 THIRD_PARTY = {
-    "_wire": {"cattrs", "orjson"},
+    "_body": {"orjson"},
+    "_convert": {"cattrs"},
     "_aiohttp": {"aiohttp", "yarl"},
     "_portal": {"anyio", "uvloop"},
     "_client": {"aiohttp"},  # the type of a parameter

@@ -445,10 +445,10 @@ CONTENTS = [
     posts("HTML", [[reply(body=HTML)]], 1, err.APIResponseError, MAY_EXIST),
     gets(
         "wrong type",
-        [[reply({"messages": [{"id": "a", "receivedAt": 5}]})]],
+        [[reply({"messages": "none"})]],
         1,
         err.APIResponseError,
-        "messages[0].receivedAt",
+        "messages: expected a list",
     ),
     gets("wrong envelope", [[reply([1])]], 1, err.APIResponseError, "expected an object, got a list"),
     gets("unknown fields", [[reply({"messages": [], "new": {"deep": [1]}})]], 1),

@@ -74,7 +74,8 @@ async def switch(session: Session, name: str, username: str, domain: str) -> Non
 def _show_new(session: Session, mailbox: Mailbox) -> None:
     session.remember(mailbox)
     session.screen.answer(mailbox, mailbox.email)
-    session.screen.note(f"expires in {until(mailbox.expires_at)}; see its mail with: tempmailg messages")
+    expiry = f"expires in {until(mailbox.expires_at)}; " if mailbox.expires_at else ""
+    session.screen.note(f"{expiry}see its mail with: tempmailg messages")
 
 
 async def rm(session: Session, name: str) -> None:
@@ -112,7 +113,10 @@ async def quota(session: Session) -> None:
 
 async def messages(session: Session, name: str) -> None:
     """Print the messages of a mailbox."""
-    listed = sorted(await session.client.list_messages(session.mailbox(name)), key=lambda message: message.received_at)
+    answered = await session.client.list_messages(session.mailbox(name))
+    for error in answered.unreadable:
+        session.screen.warn(f"a message that cannot be read: {error}")
+    listed = sorted(answered, key=lambda message: message.received_at)
     if session.screen.as_json(listed):
         return
     if not listed:
@@ -245,7 +249,7 @@ class Wanted:
 async def wait(session: Session, name: str, wanted: Wanted) -> None:
     """Wait for a message and print its id, or the code or link in it."""
     mailbox = session.mailbox(name)
-    there = await session.client.list_messages(mailbox) if wanted.only_new else []
+    there: Sequence[Message] = await session.client.list_messages(mailbox) if wanted.only_new else ()
     with session.screen.spinner(_waiting_line(session, mailbox, wanted.timeout)):
         value, text, note = await _arrival(session.client, mailbox, wanted, there)
     session.screen.answer(value, text)
@@ -278,7 +282,7 @@ def _waiting_line(session: Session, mailbox: Mailbox | str, timeout: float) -> C
 
     def line() -> str:
         told = [f"waiting {clock(time.monotonic() - begun)} of {clock(timeout)}", _cost(session)]
-        if isinstance(mailbox, Mailbox):
+        if isinstance(mailbox, Mailbox) and mailbox.expires_at:
             told.append(f"expires in {until(mailbox.expires_at)}")
         return " · ".join((*told, _address(mailbox)))  # the address last: a narrow terminal cuts it first
 
