@@ -5,15 +5,23 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from tempmailg._body import clean
 from tempmailg._models import Quota
 from tempmailg._scalars import MismatchError, integer, moment
 
 if TYPE_CHECKING:
     from tempmailg._transport import AnswerHeaders
 
-__all__ = ["has_quota_and_time", "quota_of", "retry_after_of", "server_time_of"]
+__all__ = ["harmless", "has_quota_and_time", "quota_of", "retry_after_of", "server_time_of"]
+
+_HARMLESS: Final = (
+    *("X-Request-Id", "X-Correlation-Id", "CF-Ray", "CF-Cache-Status", "X-Cache"),
+    *("Date", "Age", "Server", "Via", "Allow", "Content-Type", "Content-Length", "Content-Encoding", "Retry-After"),
+    *("X-RateLimit-Limit", "X-RateLimit-Used", "X-RateLimit-Remaining", "X-RateLimit-Reset"),
+)
+_MAX_SHOWN: Final = 200  # characters of one header
 
 
 def quota_of(headers: AnswerHeaders) -> Quota | None:
@@ -28,7 +36,7 @@ def quota_of(headers: AnswerHeaders) -> Quota | None:
             limit=total,
             used=total - left if used is None else integer(used),
             remaining=left,
-            resets_at=None if reset is None else _reset_moment(reset),
+            resets_at=_reset_moment(reset),
         )
     except MismatchError:
         return None
@@ -40,8 +48,12 @@ def has_quota_and_time(headers: AnswerHeaders) -> bool:
 
 
 @lru_cache(maxsize=8)  # the same text on every answer until that moment comes
-def _reset_moment(text: str) -> datetime:
-    return moment(text)
+def _reset_moment(text: str | None) -> datetime | None:
+    """Read the reset; one that cannot be read, such as an epoch, is unknown, and the counts are true all the same."""
+    try:
+        return moment(text)
+    except MismatchError:
+        return None
 
 
 def server_time_of(headers: AnswerHeaders) -> datetime | None:
@@ -58,6 +70,12 @@ def retry_after_of(headers: AnswerHeaders) -> float | None:
         return float(values[0][:20])
     until, now = _http_date(values[0]), server_time_of(headers)
     return max(0.0, (until - now).total_seconds()) if until and now else None
+
+
+def harmless(headers: AnswerHeaders) -> dict[str, str]:
+    """Return those headers of an answer that a support case needs, and that hold no secret by their nature."""
+    found = {name: headers.get(name) for name in _HARMLESS}
+    return {name: clean(value)[:_MAX_SHOWN] for name, value in found.items() if value is not None}
 
 
 @lru_cache(maxsize=8)  # reading one costs as much as reading a message, and all answers of a second carry the same

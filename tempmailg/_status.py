@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar, cast
 
 from tempmailg import _errors as err
 from tempmailg._body import MAX_SHOWN, clean, is_html, loads, shown
-from tempmailg._headers import quota_of, retry_after_of
+from tempmailg._headers import harmless, quota_of, retry_after_of
 
 if TYPE_CHECKING:
     from tempmailg._transport import Response
 
 __all__ = ["reason_in", "rejected", "status_error", "unusable"]
+
+E = TypeVar("E", bound=err.TempMailError)
 
 _STATUS_ERRORS: Final[dict[int, type[err.APIStatusError]]] = {
     400: err.BadRequestError,
@@ -39,15 +41,21 @@ def status_error(response: Response) -> err.APIStatusError | err.APIResponseErro
     """Return the error that an answer outside 2xx stands for."""
     if response.status < 200:
         return unusable(response, f"status {response.status}, which is no final one")
+    if response.status == 304:
+        return unusable(response, 'status 304, "not modified", though no earlier answer was named in the request')
     if response.status < 400:
         return unusable(
             response,
             f"a redirect (status {response.status}), which is never followed: is the base URL right?",
         )
     kind = _kind_of(response)
-    words, fields = _complaint(response)
-    advice = _ADVICE.get(kind, "")
-    error = kind(f"status {response.status}: {words}{advice}", status=response.status, body=shown(response.body))
+    envelope = _envelope_of(response)
+    fields = _field_errors(envelope.get("errors")) if envelope else {}
+    words = _words_of(response) if envelope is None else _words_in(envelope, fields)
+    error = _about(response, kind, f"status {response.status}: {words}{_ADVICE.get(kind, '')}")
+    if error.request_id:
+        error.args = (f"{error} (request {error.request_id})",)
+    error.from_service = envelope is not None
     error.retry_after = retry_after_of(response.headers)
     error.repeat = _repeat_of(error)
     if isinstance(error, err.InvalidRequestError):
@@ -59,18 +67,19 @@ def status_error(response: Response) -> err.APIStatusError | err.APIResponseErro
 
 def unusable(response: Response, problem: str) -> err.APIResponseError:
     """Return the error for an answer that is none which the API's reference describes."""
-    return err.APIResponseError(
-        f"the answer cannot be used: {problem}", status=response.status, body=shown(response.body)
-    )
+    return _about(response, err.APIResponseError, f"the answer cannot be used: {problem}")
 
 
 def rejected(response: Response, reason: str) -> err.RequestRejectedError:
     """Return the error for an answer of a good status that says that the request failed."""
-    return err.RequestRejectedError(
-        f"the service answered {response.status} but rejected the request: {reason}",
-        status=response.status,
-        body=shown(response.body),
-    )
+    text = f"the service answered {response.status} but rejected the request: {reason}"
+    return _about(response, err.RequestRejectedError, text)
+
+
+def _about(response: Response, kind: type[E], text: str) -> E:
+    error = kind(text, status=response.status, body=shown(response.body))
+    error.headers = harmless(response.headers)
+    return error
 
 
 def _kind_of(response: Response) -> type[err.APIStatusError]:
@@ -93,29 +102,39 @@ def _repeat_of(error: err.APIStatusError) -> Literal["never", "safe", "always"]:
 # ------------------------------------------------------------------------------------------------ the service's words
 
 
-def _complaint(response: Response) -> tuple[str, dict[str, tuple[str, ...]]]:
-    """Return the service's own words, without anything that could harm a terminal, and its complaints by field."""
+def _envelope_of(response: Response) -> dict[str, Any] | None:
+    """Return what the service itself says, or None if somebody else answered, or nobody can read it."""
     if is_html(response):
-        return "a proxy in front of the service answered with an HTML page", {}
+        return None
     try:
         answer = loads(response.body)
     except (ValueError, RecursionError):
-        answer = None
-    if not isinstance(answer, dict):
-        return clean(response.body[:MAX_SHOWN].decode(errors="replace"))[:200] or "no explanation", {}
-    envelope = cast("dict[str, Any]", answer)
-    words = _text_of(envelope.get("message")) or "no explanation"
-    fields = _field_errors(envelope.get("errors"))
+        return None
+    return cast("dict[str, Any]", answer) if isinstance(answer, dict) else None
+
+
+def _words_of(response: Response) -> str:
+    if is_html(response):
+        return "a proxy in front of the service answered with an HTML page"
+    return clean(response.body[:MAX_SHOWN].decode(errors="replace"))[:200] or "no explanation"
+
+
+def _words_in(envelope: dict[str, Any], fields: dict[str, tuple[str, ...]]) -> str:
+    words = _message_in(envelope) or "no explanation"
     details = "; ".join(f"{name}: {', '.join(texts)}" for name, texts in fields.items())
-    return (f"{words} ({details})"[:MAX_SHOWN] if details else words), fields
+    return f"{words} ({details})"[:MAX_SHOWN] if details else words
 
 
 def reason_in(envelope: dict[str, Any]) -> str:
     """Return the service's own words for a refusal."""
+    complaints = [text for texts in _field_errors(envelope.get("errors")).values() for text in texts]
+    return _message_in(envelope) or "; ".join(complaints) or "no reason given"
+
+
+def _message_in(envelope: dict[str, Any]) -> str:
     error = envelope.get("error")
     inner = cast("dict[str, Any]", error).get("message") if isinstance(error, dict) else error
-    complaints = [text for texts in _field_errors(envelope.get("errors")).values() for text in texts]
-    return _text_of(envelope.get("message")) or _text_of(inner) or "; ".join(complaints) or "no reason given"
+    return _text_of(envelope.get("message")) or _text_of(inner)
 
 
 def _field_errors(errors: object) -> dict[str, tuple[str, ...]]:

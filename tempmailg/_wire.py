@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from attrs import evolve
 
 from tempmailg import _errors as err
-from tempmailg._body import is_html, loads
+from tempmailg._body import clean, is_html, loads
 from tempmailg._convert import Decoder, as_list
 from tempmailg._headers import has_quota_and_time as tells_quota_and_time  # these three until the core takes them there
 from tempmailg._headers import quota_of, server_time_of
@@ -42,6 +42,9 @@ MAX_BODY: Final = 16 * 1024 * 1024
 
 _SUCCESS: Final = frozenset({"true", "1", "success", "ok"})
 """What an answer's `status` says of success, in any case; so do null and no status at all."""
+
+_CODINGS: Final = frozenset({"identity", "gzip", "deflate", "br", "zstd"})
+"""What a transport may have decoded; a body in any other coding arrives as it is."""
 
 _decoder = Decoder()
 _quick_message = _decoder.quick(Message)
@@ -191,4 +194,7 @@ def _is_complaint(said: object) -> bool:
 def _not_json(response: Response) -> str:
     if not response.body:
         return "an empty body"
-    return "an HTML page instead of JSON" if is_html(response) else "no valid JSON"
+    if is_html(response):
+        return "an HTML page instead of JSON"
+    coding = clean(response.headers.get("Content-Encoding") or "identity")[:60].strip()
+    return "no valid JSON" if coding.lower() in _CODINGS else f"its Content-Encoding {coding!r} is not known here"

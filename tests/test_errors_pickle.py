@@ -23,6 +23,8 @@ CLASSES = sorted(
     key=lambda kind: kind.__name__,
 )
 OWN_FIELDS: dict[str, Any] = {
+    "headers": {"CF-Ray": "8f1a-FRA"},
+    "from_service": True,
     "sent": True,
     "retry_after": 7.5,
     "errors": {"username": ("too short", "taken")},
@@ -60,7 +62,8 @@ def filled(kind: type[err.TempMailError]) -> err.TempMailError:
 
 
 def compared(error: err.TempMailError) -> tuple[Any, ...]:
-    fields = {name: value for name, value in vars(error).items() if name != "last_error"}
+    fields = {"request_id": error.request_id, **vars(error)}
+    fields.pop("last_error", None)
     last = getattr(error, "last_error", None)
     return type(error), str(error), error.args, error.repeat, fields, str(last), getattr(last, "status", None)
 

@@ -474,7 +474,7 @@ REDIRECTS = [
         )
     ),
     gets("300", [[head(300, [("Location", "/"), ("Content-Length", "0")])]], 1, err.APIResponseError, "a redirect"),
-    gets("304", [[head(304)]], 1, err.APIResponseError, "a redirect"),
+    gets("304", [[head(304)]], 1, err.APIResponseError, "not modified"),
     posts(
         "307",
         [[head(307, [("Location", "/api/emails"), ("Content-Length", "0")])]],

@@ -99,6 +99,10 @@ ECHOES: dict[str, tuple[Answer, type[Exception]]] = {
     "reason": ([head(f"HTTP/1.1 404 {CANARY}"), b"{}", RESET], err.NotFoundError),
     "status line": ([CANARY.encode() + b"\r\n\r\n", RESET], err.APIResponseError),
     "header line": ([b"HTTP/1.1 200 OK\r\n" + CANARY.encode() + b"\r\n\r\n"], err.APIResponseError),
+    "harmless headers": (
+        [reply({}, status=500, headers={"X-Request-Id": f"id-{CANARY}", "Server": CANARY, "Via": f"1.1 {CANARY}"})],
+        err.ServerError,
+    ),
     "rejection": ([reply({"status": False, "message": CANARY})], err.RequestRejectedError),
     "no JSON": ([reply(body=CANARY.encode())], err.APIResponseError),
     "bad envelope": ([reply(f"Bearer {CANARY}")], err.APIResponseError),

@@ -19,6 +19,7 @@ from tempmailg import _body as body
 from tempmailg import _endpoints as endpoints
 from tempmailg import _errors as err
 from tempmailg import _wire as wire
+from tempmailg._transport import Response
 
 SAMPLES = Path(__file__).parent / "samples"
 MOMENT = datetime(2026, 6, 28, 9, 38, 51, tzinfo=UTC)
@@ -630,7 +631,121 @@ def test_a_quota_is_completed_where_it_can_be_and_ignored_where_it_is_garbage() 
     assert (told.used, told.resets_at) == (124, None)
     assert quota(limit=None) is None
     assert quota(remaining="many") is None
-    assert quota(reset="1780000000") is None
+
+
+RESETS = ["1780000000", "1780000000.5", "3600", "soon", "", "2026-13-01T00:00:00Z"]
+
+
+@pytest.mark.parametrize("reset", RESETS)
+def test_an_odd_reset_is_unknown_and_the_counts_are_known(reset: str) -> None:
+    """An epoch, or whatever else cannot be read, costs that field and not the quota."""
+    told = quota(reset=reset)
+    assert told is not None
+    assert (told.limit, told.used, told.remaining, told.resets_at) == (50_000, 124, 49_876, None)
+
+
+def test_an_odd_reset_of_a_spent_quota_is_unknown_too() -> None:
+    """That nothing is left is known, whenever that will end."""
+    headers = {"X-RateLimit-Limit": "9", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1780000000"}
+    error = wire.status_error(answer({}, status=429, headers=headers))
+    assert isinstance(error, err.QuotaExceededError)
+    assert error.resets_at is None
+
+
+# ------------------------------------------------------------------------------------------------------ support cases
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "from_service"),
+    [
+        (404, b'{"status": false, "message": "No such mailbox."}', True),
+        (410, b"{}", True),
+        (404, b"<html><p>404 Not Found</p></html>", False),
+        (404, b"404 page not found", False),
+        (404, b"", False),
+        (404, b"[]", False),
+        (404, b'"gone"', False),
+        (404, b'{"status": fal', False),
+        (403, b'{"message": "Not yours."}', True),
+        (502, b"<p>Bad gateway", False),
+    ],
+)
+def test_an_error_says_whether_it_is_the_services_own(status: int, content: bytes, *, from_service: bool) -> None:
+    """Only JSON is the service's word; a 404 page of a proxy does not mean that a mailbox is gone."""
+    error = wire.status_error(answer(status=status, body=content))
+    assert isinstance(error, err.APIStatusError)
+    assert error.from_service is from_service
+
+
+def test_a_page_that_says_it_is_json_is_a_page() -> None:
+    """JSON that is announced as HTML is not trusted to be the service's."""
+    error = wire.status_error(answer({"status": False}, status=404, headers={"Content-Type": "text/html"}))
+    assert isinstance(error, err.APIStatusError)
+    assert not error.from_service
+
+
+SUPPORT = {
+    "CF-Ray": "8f1a-FRA",
+    "X-Request-Id": "req-7\x1b[31m",
+    "Server": "cloudflare",
+    "Date": "Wed, 21 Oct 2026 07:28:00 GMT",
+    "Set-Cookie": "session=secret",
+    "Authorization": "Bearer secret",
+    "X-Debug": "secret",
+    "Location": "https://user:secret@example.com/",
+    "Via": "x" * 10_000,
+}
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        answer({"message": "no"}, status=403, headers=SUPPORT),
+        answer(body=b"<p>oops", status=502, headers=SUPPORT),
+        answer({"status": False}, headers=SUPPORT),
+        answer(body=b"{", headers=SUPPORT),
+        answer(status=302, headers=SUPPORT),
+    ],
+    ids=["403", "502", "rejected", "no JSON", "redirect"],
+)
+def test_an_error_carries_what_a_support_case_needs(response: Response) -> None:
+    """Each error of an answer has the request's id and the harmless headers, cleaned and short, and no others."""
+    with pytest.raises(err.TempMailError) as caught:
+        wire.decode(endpoints.list_messages(BOX), response)
+    error = caught.value
+    assert error.request_id == "req-7 [31m"
+    assert set(error.headers) == {"CF-Ray", "X-Request-Id", "Server", "Date", "Via"}
+    assert len(error.headers["Via"]) == 200
+    assert "secret" not in str(error.headers) + str(error)
+
+
+def test_the_requests_id_is_in_the_text_of_a_status_error() -> None:
+    """Who copies the line of a log into a mail to the support has said what they need to know."""
+    error = wire.status_error(answer({"message": "Oops."}, status=500, headers={"CF-Ray": "8f1a-FRA"}))
+    assert error.request_id == "8f1a-FRA"
+    assert str(error) == "status 500: Oops. (request 8f1a-FRA)"
+    bare = wire.status_error(answer({"message": "Oops."}, status=500))
+    assert (bare.request_id, dict(bare.headers), str(bare)) == (None, {}, "status 500: Oops.")
+
+
+def test_304_is_told_as_what_it_is() -> None:
+    """An answer that was not modified is no redirect."""
+    error = wire.status_error(answer(status=304, body=b""))
+    assert isinstance(error, err.APIResponseError)
+    assert "not modified" in str(error)
+    assert "redirect" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("coding", "is_known"), [("x-gzip", False), ("gzip, gzip", False), ("compress", False), ("GZIP", True)]
+)
+def test_an_unknown_coding_is_named(coding: str, *, is_known: bool) -> None:
+    """A body that nobody could decode is told by its coding, not as bad JSON."""
+    response = answer(body=b"\x1f\x8b", headers={"Content-Encoding": coding})
+    with pytest.raises(err.APIResponseError) as caught:
+        wire.decode(endpoints.list_messages(BOX), response)
+    assert ("no valid JSON" in str(caught.value)) == is_known
+    assert (f"its Content-Encoding '{coding}' is not known here" in str(caught.value)) != is_known
 
 
 json_values = st.recursive(
