@@ -46,7 +46,7 @@ if TYPE_CHECKING:
         WaitTimeoutError,
     )
     from tempmailg._extract import CodeCandidate, LinkCandidate
-    from tempmailg._models import Attachment, Domain, DomainList, DomainType, Mailbox, Message, Quota
+    from tempmailg._models import Attachment, Domain, DomainList, DomainType, Mailbox, Message, MessageList, Quota
     from tempmailg._stream import AttachmentStream
     from tempmailg._twins import BlockingAttachmentStream, BlockingExpectedMessage, BlockingWatch
     from tempmailg._waiting import ExpectedMessage, Watch, WatchHealth
@@ -82,7 +82,7 @@ _HOMES = {
         "WaitTimeoutError",
     ),
     "_extract": ("CodeCandidate", "LinkCandidate"),
-    "_models": ("Attachment", "Domain", "DomainList", "DomainType", "Mailbox", "Message", "Quota"),
+    "_models": ("Attachment", "Domain", "DomainList", "DomainType", "Mailbox", "Message", "MessageList", "Quota"),
     "_stream": ("AttachmentStream",),
     "_twins": ("BlockingAttachmentStream", "BlockingExpectedMessage", "BlockingWatch"),
     "_waiting": ("ExpectedMessage", "Watch", "WatchHealth"),
@@ -119,6 +119,7 @@ __all__ = [
     "Mailbox",
     "MailboxGoneError",
     "Message",
+    "MessageList",
     "NotFoundError",
     "PermissionDeniedError",
     "Quota",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from tempmailg._models import Attachment, DomainList, DomainType, Mailbox, Message, Quota
+    from tempmailg._models import Attachment, DomainList, DomainType, Mailbox, Message, MessageList, Quota
     from tempmailg.transport import Transport
 
 __all__ = ["Client"]
@@ -179,14 +179,15 @@ class Client(ClientBase):
         """
         self._lease.run(self._client.delete_mailbox, mailbox)
 
-    def list_messages(self, mailbox: Mailbox | str) -> list[Message]:
+    def list_messages(self, mailbox: Mailbox | str) -> MessageList:
         """List all messages of a mailbox, contents included (`GET /messages`).
 
         Args:
             mailbox: The mailbox or its address.
 
         Returns:
-            The messages in the service's order, which it does not promise.
+            The messages in the service's order, which it does not promise. One that cannot be read does not hide the
+            others: `MessageList.unreadable` has an error for it.
 
         Raises:
             NotFoundError: There is no such mailbox, or it has expired.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-    from tempmailg._models import Attachment, DomainList, DomainType, Mailbox, Message, Quota
+    from tempmailg._models import Attachment, DomainList, DomainType, Mailbox, Message, MessageList, Quota
     from tempmailg._waiting import ExpectedMessage, Watch
     from tempmailg.transport import Transport
 
@@ -187,20 +187,24 @@ class AsyncClient:
         """
         await self._sender.delete(endpoints.delete_mailbox(mailbox))
 
-    async def list_messages(self, mailbox: Mailbox | str) -> list[Message]:
+    async def list_messages(self, mailbox: Mailbox | str) -> MessageList:
         """List all messages of a mailbox, contents included (`GET /messages`).
 
         Args:
             mailbox: The mailbox or its address.
 
         Returns:
-            The messages in the service's order, which it does not promise.
+            The messages in the service's order, which it does not promise. One that cannot be read does not hide the
+            others: `MessageList.unreadable` has an error for it.
 
         Raises:
             NotFoundError: There is no such mailbox, or it has expired.
             TempMailError: The request failed.
         """
-        return await self._sender.call(endpoints.list_messages(mailbox))
+        messages = await self._sender.call(endpoints.list_messages(mailbox))
+        for error in messages.unreadable:
+            self._sender.core.conceal(error)
+        return messages
 
     async def get_message(self, message: Message | str) -> Message:
         """Get one message; the service marks it as seen (`GET /messages/{id}`).

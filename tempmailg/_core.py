@@ -96,6 +96,7 @@ class Core:
         redact = self.key.redact
         failure.args = (redact(str(failure)),)
         failure.body = redact(failure.body)
+        failure.headers = {name: redact(value) for name, value in failure.headers.items()}
         if isinstance(failure, err.InvalidRequestError):
             failure.errors = {redact(name): tuple(map(redact, texts)) for name, texts in failure.errors.items()}
 

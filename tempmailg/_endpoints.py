@@ -14,7 +14,7 @@ from urllib.parse import quote
 from attrs import field, frozen
 
 from tempmailg._errors import ConfigurationError
-from tempmailg._models import Attachment, DomainList, DomainType, Mailbox, Message
+from tempmailg._models import Attachment, DomainList, DomainType, Mailbox, Message, MessageList
 
 __all__ = [
     "Call",
@@ -59,8 +59,7 @@ class Call(Generic[T_co]):
         method: The HTTP method.
         route: The path as the API's documentation writes it; it stands in logs, where the arguments must not.
         segments: The path below the base URL, decoded, one item a segment.
-        returns: The type of the result.
-        payload: Where in the answer's envelope the result stands; None for an answer without one.
+        returns: The type of the result: that of None where the answer carries none, bytes where it is the body itself.
         query: Decoded query parameters.
     """
 
@@ -69,7 +68,6 @@ class Call(Generic[T_co]):
     route: str
     segments: tuple[str, ...]
     returns: type[T_co]
-    payload: Literal["data", "messages"] | None = "data"
     query: tuple[tuple[str, str], ...] = field(default=())
 
     @property
@@ -107,18 +105,18 @@ def update_mailbox(mailbox: Mailbox | str, username: str, domain: str) -> Call[M
 def delete_mailbox(mailbox: Mailbox | str) -> Call[None]:
     """`DELETE /emails/{email}`."""
     segments = ("emails", address_of(mailbox))
-    return Call("delete_mailbox", "DELETE", "/emails/{email}", segments, type(None), payload=None)
+    return Call("delete_mailbox", "DELETE", "/emails/{email}", segments, type(None))
 
 
-def list_messages(mailbox: Mailbox | str) -> Call[list[Message]]:
+def list_messages(mailbox: Mailbox | str) -> Call[MessageList]:
     """`GET /messages?email={email}`."""
     return _list_messages(_text("mailbox", mailbox.email if isinstance(mailbox, Mailbox) else mailbox))
 
 
 @lru_cache(maxsize=1_024)  # the same mailboxes are polled again and again
-def _list_messages(address: str) -> Call[list[Message]]:
+def _list_messages(address: str) -> Call[MessageList]:
     query = (("email", address_of(address)),)
-    return Call("list_messages", "GET", "/messages", ("messages",), list[Message], "messages", query)
+    return Call("list_messages", "GET", "/messages", ("messages",), MessageList, query)
 
 
 def get_message(message: Message | str) -> Call[Message]:
@@ -129,14 +127,14 @@ def get_message(message: Message | str) -> Call[Message]:
 def delete_message(message: Message | str) -> Call[None]:
     """`DELETE /messages/{message id}`."""
     segments = ("messages", _message_id(message))
-    return Call("delete_message", "DELETE", "/messages/{id}", segments, type(None), payload=None)
+    return Call("delete_message", "DELETE", "/messages/{id}", segments, type(None))
 
 
 def stream_attachment(attachment: Attachment | tuple[str, str]) -> Call[bytes]:
     """`GET /messages/{message id}/attachments/{file name}`; the attachment's `url` is never used."""
     message_id, name = names_of(attachment)
     segments = ("messages", message_id, "attachments", name)
-    return Call("stream_attachment", "GET", "/messages/{id}/attachments/{name}", segments, bytes, payload=None)
+    return Call("stream_attachment", "GET", "/messages/{id}/attachments/{name}", segments, bytes)
 
 
 def address_of(mailbox: Mailbox | str) -> str:

@@ -78,10 +78,14 @@ class TempMailError(Exception):
         call: The client's method, such as ``list_messages``; None if the error belongs to none.
         status: The HTTP status of the answer, or None if there was no answer.
         body: The beginning of the answer's text, control characters removed.
-        quota: The quota that the service last reported, or None.
+        headers: Those headers of the answer that a support case needs (an allow-list, without secrets); empty if there
+            was no answer.
+        quota: The last quota that the service told, or None.
         attempts: How many requests were sent for the call.
         elapsed: How long the call took, in seconds.
     """
+
+    headers: Mapping[str, str] = MappingProxyType({})
 
     def __init__(
         self,
@@ -101,6 +105,11 @@ class TempMailError(Exception):
         self.quota = quota
         self.attempts = attempts
         self.elapsed = elapsed
+
+    @property
+    def request_id(self) -> str | None:
+        """The answer's id (`X-Request-Id` or `CF-Ray`), by which the service finds the request; None if it has none."""
+        return self.headers.get("X-Request-Id") or self.headers.get("CF-Ray")
 
 
 class ConfigurationError(TempMailError, ValueError):
@@ -165,9 +174,12 @@ class APIStatusError(TempMailError):
 
     Attributes:
         retry_after: How long the service asked to wait before the next request, in seconds; None if it did not.
+        from_service: Whether the answer was JSON, as the service's own are. A page is a proxy's: its 404 does not mean
+            that a mailbox is gone.
     """
 
     retry_after: float | None = None
+    from_service: bool = False
 
 
 class BadRequestError(APIStatusError):

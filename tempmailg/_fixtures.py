@@ -92,7 +92,7 @@ class Service:
     def _renewed(self) -> Mailbox | None:
         """Return the last test's mailbox under a new address: one request instead of a deletion and a creation."""
         spare, self._spare = self._spare, None
-        if spare is None or spare.expires_at - datetime.now(UTC) < _ENOUGH_LIFE:
+        if spare is None or spare.expires_at is None or spare.expires_at - datetime.now(UTC) < _ENOUGH_LIFE:
             return None
         with suppress(TempMailError):  # a plan or an account that does not allow it
             return self.client.update_mailbox(spare, f"t{secrets.token_hex(8)}", spare.domain)

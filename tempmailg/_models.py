@@ -1,7 +1,7 @@
-"""What the service tells us, as frozen values.
+"""What the service answers, as frozen values.
 
-Times are aware datetimes and sizes are bytes. A value holds data only: it knows neither JSON nor the network, so it can
-be compared, copied, pickled and made by hand in a test.
+Times are aware datetimes and sizes are bytes. A value holds data only: it does not know the network, so it can be
+compared, copied, pickled and made by hand in a test.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ from attrs import field, frozen
 
 if TYPE_CHECKING:
     import re
+    from collections.abc import Iterable
 
+    from tempmailg._errors import APIResponseError
     from tempmailg._extract import CodeCandidate, LinkCandidate
 
-__all__ = ["Attachment", "Domain", "DomainList", "DomainType", "Mailbox", "Message", "Quota"]
+__all__ = ["Attachment", "Domain", "DomainList", "DomainType", "Mailbox", "Message", "MessageList", "Quota"]
 
 DomainType = Literal["free", "premium", "all"]
 """Which domains to list: those of the free plan, of the premium plan, or all."""
@@ -51,11 +53,13 @@ class DomainList:
         requested_type: The type that was asked for.
         allowed_types: The types that the plan may ask for.
         domains: The domains themselves.
+        problems: What of the answer could not be read and was left out, each with its place on the wire.
     """
 
     requested_type: str = ""
     allowed_types: tuple[str, ...] = ()
     domains: tuple[Domain, ...] = ()
+    problems: tuple[str, ...] = field(default=(), repr=False)
 
 
 @frozen(kw_only=True)
@@ -63,22 +67,25 @@ class Mailbox:
     """A mailbox owned by the account (`POST /emails`).
 
     Args:
-        id: The service's number for it; it changes when the mailbox is switched to another address.
+        id: The service's number for it; it changes when the mailbox is switched to another address. This and the
+            times are None where the service does not say: the address is all that is needed to use a mailbox.
         email: The address that receives mail.
         domain: The part of the address behind the ``@``.
         expires_at: When the service will drop the mailbox and its messages.
         expires_in_seconds: How many seconds the mailbox had left when the service answered.
         created_at: When it was made.
         email_token: The mailbox's secret; it never appears in a repr.
+        problems: What of the answer could not be read and was left out, each with its place on the wire.
     """
 
-    id: int
+    id: int | None = None
     email: str
-    domain: str
-    expires_at: datetime
-    expires_in_seconds: int
-    created_at: datetime
+    domain: str = ""
+    expires_at: datetime | None = None
+    expires_in_seconds: int | None = None
+    created_at: datetime | None = None
     email_token: str = field(default="", repr=False)
+    problems: tuple[str, ...] = field(default=(), repr=False)
 
 
 @frozen(kw_only=True)
@@ -113,8 +120,10 @@ class Message:
         received_at: When the service received it.
         is_seen: Whether it was opened before.
         is_html: Whether `content` is HTML.
-        content: The body, exactly as the service tells it. Mail is written by strangers: prefer `text` for showing it.
+        content: The body, exactly as the service sends it. Mail is written by strangers: prefer `text` for showing it.
         attachments: The files that came with it.
+        problems: What of it could not be read and was left out, each with its place on the wire; a file without a name,
+            for instance.
     """
 
     id: str
@@ -127,6 +136,7 @@ class Message:
     is_html: bool = False
     content: str = field(default="", repr=_shortened)
     attachments: tuple[Attachment, ...] = ()
+    problems: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def text(self) -> str:
@@ -220,6 +230,20 @@ class Message:
             contains=contains,
             text=text,
         )
+
+
+class MessageList(list[Message]):
+    """The messages of a mailbox: a list, and beside it what of the answer could not be read.
+
+    Args:
+        messages: The messages.
+        unreadable: An error for each message that could not be read; its text says which field was wrong, its `body`
+            shows the beginning of the message. They do not hide the other messages.
+    """
+
+    def __init__(self, messages: Iterable[Message] = (), *, unreadable: Iterable[APIResponseError] = ()) -> None:
+        super().__init__(messages)
+        self.unreadable: tuple[APIResponseError, ...] = tuple(unreadable)
 
 
 @frozen(kw_only=True)

@@ -75,6 +75,22 @@ def test_rm_deletes_quietly(shell: Shell, address: str) -> None:
     assert shell.run("messages", other).status == 1
 
 
+def test_a_message_that_cannot_be_read_is_a_warning_beside_the_others(shell: Shell, address: str) -> None:
+    """`messages` prints what can be read on stdout, names what cannot on stderr, and succeeds."""
+
+    def spoil(listed: Any) -> Any:
+        return {**listed, "messages": [{**listed["messages"][0], "receivedAt": None}, *listed["messages"]]}
+
+    message_id = shell.sandbox.deliver(address, subject="Fine")
+    shell.sandbox.faults.next("list_messages", Edit(spoil), times=2)
+    outcome = shell.run("messages")
+    assert outcome.status == 0
+    assert [line.split("\t")[0] for line in outcome.stdout.splitlines()] == [message_id]
+    assert "a message that cannot be read: " in outcome.stderr
+    assert "messages[0].receivedAt: expected a date and time, got null" in outcome.stderr
+    assert [message["id"] for message in json.loads(shell.run("messages", "--json").stdout)] == [message_id]
+
+
 def test_messages_are_lines_oldest_first(shell: Shell, address: str) -> None:
     """In a pipe, `messages` prints id, time, sender and subject between tabs, in the order of arrival."""
     begun = datetime(2026, 7, 1, 12, tzinfo=UTC)

@@ -24,6 +24,8 @@ CLASSES = sorted(
     key=lambda kind: kind.__name__,
 )
 OWN_FIELDS: dict[str, Any] = {
+    "headers": {"CF-Ray": "8f1a-FRA"},
+    "from_service": True,
     "sent": True,
     "retry_after": 7.5,
     "errors": {"username": ("too short", "taken")},
@@ -64,6 +66,7 @@ def filled(kind: type[err.TempMailError]) -> err.TempMailError:
 def compared(error: err.TempMailError) -> tuple[Any, ...]:
     """Return what must arrive; no two errors are equal, so those inside count as texts."""
     fields = {name: value for name, value in vars(error).items() if name not in ("last_error", "failures")}
+    fields["request_id"] = error.request_id
     inside: list[object] = [
         getattr(error, "last_error", None),
         *(failure for _, failure in getattr(error, "failures", ())),

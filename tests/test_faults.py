@@ -466,10 +466,10 @@ CONTENTS = [
     posts("HTML", [[reply(body=HTML)]], 1, err.UnreadableResponseError, MAY_EXIST),
     gets(
         "wrong type",
-        [[reply({"messages": [{"id": "a", "receivedAt": 5}]})]],
+        [[reply({"messages": "none"})]],
         1,
         err.APIResponseError,
-        "messages[0].receivedAt",
+        "messages: expected a list",
     ),
     gets("wrong envelope", [[reply([1])]], 1, err.APIResponseError, "expected an object, got a list"),
     gets("unknown fields", [[reply({"messages": [], "new": {"deep": [1]}})]], 1),
@@ -495,7 +495,7 @@ REDIRECTS = [
         )
     ),
     gets("300", [[head(300, [("Location", "/"), ("Content-Length", "0")])]], 1, err.APIResponseError, "a redirect"),
-    gets("304", [[head(304)]], 1, err.APIResponseError, "a redirect"),
+    gets("304", [[head(304)]], 1, err.APIResponseError, "not modified"),
     posts(
         "307",
         [[head(307, [("Location", "/api/emails"), ("Content-Length", "0")])]],

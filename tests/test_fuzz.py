@@ -19,6 +19,7 @@ from multidict import CIMultiDict
 from support.fault_server import CLOSE, FaultServer, head, reply
 
 from tempmailg import AsyncClient, TempMailError
+from tempmailg import _body as body
 from tempmailg import _endpoints as endpoints
 from tempmailg import _errors as err
 from tempmailg import _wire as wire
@@ -222,7 +223,7 @@ JSON = st.recursive(SCALARS, containers, max_leaves=12)
 def _decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Run with both JSON decoders."""
     fast = pytest.importorskip("orjson").loads if request.param == "orjson" else json.loads
-    monkeypatch.setattr(wire, "_fast_loads", fast)
+    monkeypatch.setattr(body, "_fast_loads", fast)
 
 
 def attempt(call: endpoints.Call[Any], response: Response) -> None:

@@ -99,10 +99,12 @@ ECHOES: dict[str, tuple[Answer, type[Exception]]] = {
     "reason": ([head(f"HTTP/1.1 404 {CANARY}"), b"{}", RESET], err.NotFoundError),
     "status line": ([CANARY.encode() + b"\r\n\r\n", RESET], err.APIResponseError),
     "header line": ([b"HTTP/1.1 200 OK\r\n" + CANARY.encode() + b"\r\n\r\n"], err.APIResponseError),
+    "harmless headers": (
+        [reply({}, status=500, headers={"X-Request-Id": f"id-{CANARY}", "Server": CANARY, "Via": f"1.1 {CANARY}"})],
+        err.ServerError,
+    ),
     "rejection": ([reply({"status": False, "message": CANARY})], err.RequestRejectedError),
     "no JSON": ([reply(body=CANARY.encode())], err.UnreadableResponseError),
-    "bad field": ([reply({"messages": [{"id": "a", "receivedAt": f"Bearer {CANARY}"}]})], err.APIResponseError),
-    "cut field": ([reply({"messages": [{"id": "a", "receivedAt": "x" * 35 + CANARY}]})], err.APIResponseError),
     "bad envelope": ([reply(f"Bearer {CANARY}")], err.APIResponseError),
     "object for a list": ([reply({"messages": {"key": CANARY}})], err.APIResponseError),
     "stalled body": ([head(200, {"Content-Length": "999"}), CANARY.encode(), STALL], err.APITimeoutError),
@@ -135,6 +137,18 @@ async def test_a_server_that_echoes_the_key_cannot_make_it_visible(
     assert type(outcome.error) is kind, outcome.error
 
 
+@pytest.mark.parametrize("field", [f"Bearer {CANARY}", "x" * 35 + CANARY], ids=["whole", "cut"])
+async def test_a_message_that_cannot_be_read_and_echoes_the_key_does_not_make_it_visible(
+    field: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The errors beside a list of messages repeat no key, though they show what could not be read."""
+    server = FaultServer([reply({"messages": [{"id": "a", "receivedAt": field}]})])
+    outcome = await trial(lambda client: client.list_messages(BOX), server, monkeypatch, tmp_path, requests=1)
+    (error,) = outcome.value.unreadable
+    assert "messages[0].receivedAt" in str(error)
+    assert_hidden([*everything_told_by(error), repr(outcome.value), *outcome.lines])
+
+
 async def test_a_cancelled_call_shows_no_key_in_any_frame() -> None:
     """The traceback of a time-out around a call shows aiohttp's frames too: the key is in none of their locals."""
     async with FaultServer([STALL]) as server, AsyncClient(CANARY, base_url=server.base_url) as client:
@@ -163,12 +177,10 @@ async def test_asyncios_own_debugging_shows_no_key(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     "changes",
     [
-        {"created_at": 5},
-        {"expire_at": None},
-        {"id": "x"},
-        {"email_token": [TOKEN]},
         {"email": None},
-        {"email_token": 5},
+        {"email": None, "created_at": 5},
+        {"email": None, "email_token": [TOKEN]},
+        {"email": None, "email_token": 5},
     ],
     ids=str,
 )
@@ -183,6 +195,17 @@ async def test_a_mailbox_that_cannot_be_read_does_not_tell_its_token(
     assert_hidden(everything_told_by(outcome.error), TOKEN)
     assert '"email_token": ***' in outcome.error.body
     assert '"domain": "example.com"' in outcome.error.body
+
+
+@pytest.mark.parametrize("token", [[TOKEN], {TOKEN: TOKEN}, 1.5, True], ids=str)
+async def test_a_token_that_cannot_be_read_is_not_told(
+    token: object, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What the mailbox says of its unreadable fields repeats nothing of the secret."""
+    server = FaultServer([reply({"status": True, "data": {**MAILBOX["data"], "email_token": token}})])
+    outcome = await trial(lambda client: client.create_mailbox(), server, monkeypatch, tmp_path, requests=1)
+    assert outcome.value.problems == ("data.email_token: expected text",)
+    assert_hidden([repr(attrs.asdict(outcome.value)), *outcome.lines], TOKEN)
 
 
 async def test_a_token_cut_short_is_hidden_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -79,7 +79,8 @@ def _show_new(session: Session, mailbox: Mailbox) -> None:
     except OSError as error:  # the mailbox is there, and was paid for: its address must not be lost
         session.screen.warn(f"the mailbox {mailbox.email} is made, but stdout did not take it: {error.strerror}")
         raise AnswerLostError from error
-    session.screen.hint(f"expires in {until(mailbox.expires_at)}; see its mail with: tempmailg messages")
+    expiry = f"expires in {until(mailbox.expires_at)}; " if mailbox.expires_at else ""
+    session.screen.hint(f"{expiry}see its mail with: tempmailg messages")
 
 
 async def rm(session: Session, name: str) -> None:
@@ -117,7 +118,10 @@ async def quota(session: Session) -> None:
 
 async def messages(session: Session, name: str) -> None:
     """Print the messages of a mailbox."""
-    listed = _oldest_first(await session.client.list_messages(session.mailbox(name)))
+    answered = await session.client.list_messages(session.mailbox(name))
+    for error in answered.unreadable:
+        session.screen.warn(f"a message that cannot be read: {error}")
+    listed = _oldest_first(answered)
     if session.screen.as_json(listed):
         return
     if not listed:
@@ -281,7 +285,7 @@ def _waiting_line(session: Session, mailbox: Mailbox | str, timeout: float) -> C
 
     def line() -> str:
         parts = [f"waiting {clock(time.monotonic() - begun)} of {clock(timeout)}", _cost(session)]
-        if isinstance(mailbox, Mailbox):
+        if isinstance(mailbox, Mailbox) and mailbox.expires_at:
             parts.append(f"expires in {until(mailbox.expires_at)}")
         return " · ".join((*parts, _address(mailbox)))  # the address last: a narrow terminal cuts it first
 

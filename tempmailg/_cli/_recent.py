@@ -30,9 +30,9 @@ def remember(mailbox: Mailbox, base_url: str) -> None:
         "id": mailbox.id,
         "email": mailbox.email,
         "domain": mailbox.domain,
-        "expires_at": mailbox.expires_at.isoformat(),
+        "expires_at": mailbox.expires_at and mailbox.expires_at.isoformat(),
         "expires_in_seconds": mailbox.expires_in_seconds,
-        "created_at": mailbox.created_at.isoformat(),
+        "created_at": mailbox.created_at and mailbox.created_at.isoformat(),
     }
     with suppress(OSError):  # a home that cannot be written costs the shorthand, not the command
         path = _path()
@@ -58,9 +58,9 @@ def newest(base_url: str) -> Mailbox | None:
         id=state["id"],
         email=state["email"],
         domain=state["domain"],
-        expires_at=datetime.fromisoformat(state["expires_at"]),
+        expires_at=state["expires_at"] and datetime.fromisoformat(state["expires_at"]),
         expires_in_seconds=state["expires_in_seconds"],
-        created_at=datetime.fromisoformat(state["created_at"]),
+        created_at=state["created_at"] and datetime.fromisoformat(state["created_at"]),
     )
 
 
@@ -86,7 +86,8 @@ def _read() -> dict[str, Any] | None:
     try:
         state = cast(dict[str, Any], read_json(_path(), max_bytes=_MAX_BYTES))
         for moment in ("expires_at", "created_at"):
-            datetime.fromisoformat(state[moment]).timestamp()
+            if state[moment] is not None:
+                datetime.fromisoformat(state[moment]).timestamp()
         whole = all(isinstance(state[name], str) for name in ("email", "domain", "base_url")) and "id" in state
     except (OSError, ValueError, TypeError, KeyError, OverflowError):
         return None

@@ -260,6 +260,7 @@ def to_json(value: object) -> str:
 def _plain(value: Any) -> object:  # noqa: ANN401 - a time, or any attrs value
     if isinstance(value, datetime):
         return value.isoformat()
-    fields: tuple[Any, ...] = value.__attrs_attrs__
+    names = [field.name for field in value.__attrs_attrs__]
     # A mailbox's token is a secret, and no command takes it.
-    return {field.name: getattr(value, field.name) for field in fields if field.name != "email_token"}
+    hidden = {"email_token"} if getattr(value, "problems", ()) else {"email_token", "problems"}
+    return {name: getattr(value, name) for name in names if name not in hidden}
