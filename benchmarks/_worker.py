@@ -90,8 +90,9 @@ def fields_of(messages: Any) -> list[dict[str, Any]]:  # noqa: ANN401 - each con
     """Return typed messages as plain data, so that those of all contestants can be compared."""
     several = [_plain(message) for message in messages]
     for message in several:
+        message.pop("problems", None)  # only this library reports it
         for attachment in message["attachments"]:
-            attachment.pop("message_id", None)  # only this library tells it
+            attachment.pop("message_id", None)  # only this library has it
     return several
 
 

@@ -254,7 +254,7 @@ def test_errors_are_those_of_the_asynchronous_client() -> None:
     assert (caught.value.status, caught.value.call) == (500, "list_domains")
     frames = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
     assert frames[0] == "test_errors_are_those_of_the_asynchronous_client"
-    assert frames[-1] == "decode"
+    assert frames[-1] == "_raised"
 
 
 def test_an_error_dies_with_its_last_user(client: Client) -> None:
