@@ -22,6 +22,7 @@ ROOMS = [
     "_models",
     "_errors",
     "_settings",
+    "_logs",
     "_endpoints",
     "_wire",
     "_pace",

@@ -81,7 +81,11 @@ def _output_options(function: F) -> F:
     """Give a command the options that every command has; their values go to the context's `OutputOptions`."""
     for option in (
         click.option(
-            "--debug", is_flag=True, expose_value=False, callback=_set_option, help="Show an error's traceback."
+            "--debug",
+            is_flag=True,
+            expose_value=False,
+            callback=_set_option,
+            help="Show each request, and an error's traceback.",
         ),
         click.option(
             "-q", "--quiet", is_flag=True, expose_value=False, callback=_set_option, help="Errors only on stderr."
