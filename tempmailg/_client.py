@@ -12,6 +12,7 @@ from tempmailg import _settings as settings
 from tempmailg import _waiting as waiting
 from tempmailg._budget import request_budget
 from tempmailg._download import DownloadOptions, download, download_all
+from tempmailg._logs import log_as_environment_says
 from tempmailg._stream import AttachmentStream, SpeedLimit
 from tempmailg._version import __version__
 
@@ -69,6 +70,7 @@ class AsyncClient:
         user_agent: str | None = None,
     ) -> None:
         try:
+            log_as_environment_says()
             seconds = settings.seconds_of("timeout", timeout)
             retries = settings.count_of("max_retries", max_retries)
             agent = settings.user_agent_of(user_agent, default=f"tempmailg/{__version__}")

@@ -397,6 +397,23 @@ def test_debug_shows_the_traceback_without_the_key(shell: Shell) -> None:
     assert "Traceback" not in shell.run("domains").stderr
 
 
+def test_debug_shows_each_request(shell: Shell) -> None:
+    """`--debug` and `TEMPMAILG_LOG=debug` show each attempt as the logger does, once, without the key."""
+    shell.sandbox.faults.next("list_domains", Status(502))
+    with_option = shell.run("domains", "--debug")
+    shell.sandbox.faults.next("list_domains", Status(502))
+    shell.set(TEMPMAILG_LOG="debug")
+    with_variable = shell.process("domains")
+    for outcome in (with_option, with_variable):
+        assert outcome.status == 0
+        failed, answered = outcome.stderr.splitlines()
+        assert failed.startswith("tempmailg: GET /domains: 502, attempt 1, ")
+        assert answered.startswith("tempmailg: GET /domains: ok, attempt 2, ")
+        assert shell.sandbox.api_key not in outcome.stderr
+    shell.set(TEMPMAILG_LOG=None)
+    assert shell.run("domains").stderr == ""
+
+
 def test_no_connection_is_one_line(shell: Shell) -> None:
     """A service that is not there is named by its address."""
     shell.set(TEMPMAILG_BASE_URL="http://127.0.0.1:9/api")

@@ -198,6 +198,12 @@ def test_a_full_disk_below_stdout_is_one_line(shell: Shell, command: str) -> Non
     assert stderr == "tempmailg: stdout: No space left on device\n"
 
 
+def test_the_sandbox_ends_when_nobody_can_be_told(shell: Shell) -> None:
+    """A sandbox whose ready line could not be written says that, not that its ports are taken."""
+    line = "tempmailg sandbox --port 0 --smtp-port 0 -q >/dev/full"
+    assert _in_shell(shell, line) == (1, "", "tempmailg: stdout: No space left on device\n")
+
+
 @pytest.mark.parametrize(
     ("line", "status"), [("domains >&- 2>&-", 1), ("nonsense 2>/dev/full", 2), ("rm x@y.z 2>&-", 1)]
 )

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import html
 import json
-import logging
 import os
 import tempfile
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, ParamSpec, cast
 
@@ -19,6 +17,7 @@ import click
 from tempmailg import _errors as err
 from tempmailg._cli import _recent
 from tempmailg._cli._files import UnusableFileError, read_json, replace_file
+from tempmailg._cli._log import log_shown_on
 from tempmailg._cli._sanitize import ascii_url, sanitize_line
 from tempmailg._cli._screen import AnswerLostError, Screen
 from tempmailg._cli._session import Session, opened
@@ -26,7 +25,7 @@ from tempmailg._cli._times import ago, clock, stamp, until
 from tempmailg._models import Mailbox
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from tempmailg._cli._options import OutputOptions
     from tempmailg._client import AsyncClient
@@ -42,12 +41,14 @@ def start(
     output: OutputOptions, action: Callable[Concatenate[Session, P], Awaitable[None]], *args: P.args, **kwargs: P.kwargs
 ) -> None:
     """Run an action with a client, to its end or to Ctrl-C."""
+    screen = Screen(output)
 
     async def act() -> None:
-        async with opened(Screen(output)) as session:
+        async with opened(screen) as session:
             await action(session, *args, **kwargs)
 
-    asyncio.run(act())
+    with log_shown_on(screen, debug=output.debug):
+        asyncio.run(act())
 
 
 # --------------------------------------------------------------------------------------------------------- mailboxes
@@ -310,23 +311,10 @@ async def watch(session: Session, names: Sequence[str], state_file: str | None) 
             failing = f" · failing: {len(health.failing)}" if health.failing else ""
             return f"watching · mailboxes: {health.mailboxes}{failing} · messages: {printed} · {_cost(session)}"
 
-        with screen.spinner(line), _warnings_on(screen):
+        with screen.spinner(line):
             while (message := await _next(watching, state_file)) is not None:
                 _show_arrival(screen, message)
                 printed += 1
-
-
-@contextmanager
-def _warnings_on(screen: Screen) -> Generator[None]:
-    """Send what the watch logs as a warning (a message that cannot be read) to the screen, which cleans it."""
-    handler = logging.Handler(logging.WARNING)
-    handler.emit = lambda record: screen.warn(record.getMessage())  # type: ignore[method-assign] # not worth a class
-    logger = logging.getLogger("tempmailg")
-    logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
 
 
 async def _next(watch: Watch, state_file: str | None) -> Message | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from tempmailg._cli._options import OutputOptions
+from tempmailg._cli._sandbox_options import check_environment, sandbox_options
 from tempmailg._cli._types import DURATION
 from tempmailg._cli._usage import unknown_command
 from tempmailg._version import __version__
@@ -80,7 +81,11 @@ def _output_options(function: F) -> F:
     """Give a command the options that every command has; their values go to the context's `OutputOptions`."""
     for option in (
         click.option(
-            "--debug", is_flag=True, expose_value=False, callback=_set_option, help="Show an error's traceback."
+            "--debug",
+            is_flag=True,
+            expose_value=False,
+            callback=_set_option,
+            help="Show each request, and an error's traceback.",
         ),
         click.option(
             "-q", "--quiet", is_flag=True, expose_value=False, callback=_set_option, help="Errors only on stderr."
@@ -303,27 +308,20 @@ def quota(output: OutputOptions) -> None:
 
 
 @cli.command()
-@click.option(
-    "--port", type=click.IntRange(0, 65535), default=8025, show_default=True, metavar="PORT", help="HTTP; 0 picks one."
-)
-@click.option(
-    "--smtp-port",
-    type=click.IntRange(0, 65535),
-    default=1025,
-    show_default=True,
-    metavar="PORT",
-    help="SMTP; 0 picks one.",
-)
-@_output_options
-def sandbox(port: int, smtp_port: int) -> None:
+@sandbox_options
+@_with_output
+def sandbox(output: OutputOptions, /, **values: Any) -> None:  # noqa: ANN401 - of any option
     """Play the service on this machine until interrupted.
 
-    Its first line, a JSON object, says that it is ready: base_url, api_key, smtp_host, smtp_port. Mail sent to that
-    SMTP server arrives in the mailboxes that were made there.
+    Its first line, a JSON object, says that it is ready: base_url, api_key, smtp_host, smtp_port and more. Mail sent
+    to that SMTP server arrives in the mailboxes that were made there. Each option is also an environment variable:
+    TEMPMAILG_SANDBOX_SMTP_PORT for --smtp-port, and so on. An option that may be repeated takes its values from there
+    with blanks between them.
     """
     from tempmailg._cli import _local
 
-    _local.sandbox(port, smtp_port)
+    check_environment(sandbox)
+    _local.sandbox(output, values)
 
 
 @cli.command()

@@ -3,29 +3,64 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+import shlex
+from typing import TYPE_CHECKING, Any
 
 from tempmailg import _errors as err
-from tempmailg._cli._screen import Screen
+from tempmailg._cli._sandbox_arguments import sandbox_arguments
+from tempmailg._cli._screen import Screen, naming_stdout
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tempmailg._cli._options import OutputOptions
     from tempmailg._demo import Step
+    from tempmailg.sandbox import Sandbox
 
 __all__ = ["demo", "sandbox"]
 
 
-def sandbox(port: int, smtp_port: int) -> None:
-    """Run a sandbox until interrupted."""
-    from tempmailg.sandbox import Sandbox, serve
+def sandbox(output: OutputOptions, values: Mapping[str, Any]) -> None:
+    """Run a sandbox until interrupted.
+
+    Args:
+        output: How to print.
+        values: The values of the command's options.
+    """
+    from tempmailg.sandbox import Sandbox
+
+    arguments = sandbox_arguments(values)
+    asyncio.run(_serve(Sandbox(**arguments), Screen(output), arguments))
+
+
+async def _serve(sandbox: Sandbox, screen: Screen, arguments: Mapping[str, Any]) -> None:
+    from tempmailg.sandbox import serve
+
+    is_up = False
+
+    def announce() -> None:
+        nonlocal is_up
+        is_up = True
+        for name, value in (("API_KEY", sandbox.api_key), ("BASE_URL", sandbox.base_url)):
+            screen.remark(f"export TEMPMAILG_{name}={shlex.quote(value)}")
 
     try:
-        asyncio.run(serve(Sandbox(port=port, smtp_port=smtp_port)))
+        with naming_stdout():
+            await serve(sandbox, on_ready=announce)
     except OSError as error:
-        raise err.ConfigurationError(
-            f"cannot listen on 127.0.0.1, ports {port} and {smtp_port} ({error.strerror or error}):"
-            " choose others with --port and --smtp-port, or 0 for free ones"
-        ) from None
+        if is_up:  # what it could not do is print
+            raise
+        raise err.ConfigurationError(_port_problem(error, arguments)) from None
+
+
+def _port_problem(error: OSError, arguments: Mapping[str, Any]) -> str:
+    host = arguments.get("host", "127.0.0.1")
+    ports = " and ".join(str(value) for name, value in arguments.items() if name.endswith("port"))
+    reason = error.strerror or error
+    return (
+        f"cannot listen on {host}, ports {ports} ({reason}):"
+        " choose others with --port and --smtp-port, or 0 for free ones"
+    )
 
 
 def demo(output: OutputOptions) -> bool:

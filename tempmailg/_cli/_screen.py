@@ -137,6 +137,11 @@ class Screen:
         if text and self._is_watched and self.for_people:
             self._write_stderr(text)
 
+    def remark(self, text: str) -> None:
+        """Give a person at the terminal something that no program needs, whoever reads stdout."""
+        if self._is_watched:
+            self._write_stderr(text)
+
     def warn(self, text: str) -> None:
         """Report something that went wrong although the command goes on."""
         self._write_stderr(f"tempmailg: {text}")

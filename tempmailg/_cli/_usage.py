@@ -9,7 +9,7 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["explain_usage", "join_advice", "unknown_command"]
+__all__ = ["explain_usage", "join_advice", "suggest", "unknown_command"]
 
 # What other programs call the same thing, or what somebody would try first.
 _SYNONYMS: Final = {
@@ -93,6 +93,12 @@ def _closest(name: str, names: Iterable[str]) -> list[str]:
     from difflib import get_close_matches
 
     return get_close_matches(name, sorted(names), n=_MOST_SUGGESTIONS)
+
+
+def suggest(name: str, names: Iterable[str]) -> str:
+    """Return a question for what may have been meant, or the names that there are."""
+    meant = _closest(name, names)
+    return _suggestion(meant[:1]) if meant else f"there are {', '.join(sorted(names))}"
 
 
 def _suggestion(names: list[str]) -> str:

@@ -236,13 +236,16 @@ class _Thread:
         await self._close()
 
 
-async def serve(sandbox: Sandbox) -> None:
+async def serve(sandbox: Sandbox, *, on_ready: Callable[[], object] | None = None) -> None:
     """Run a sandbox until cancelled; its one line on stdout says, as JSON, that it is ready and where.
 
     Args:
         sandbox: The sandbox, not yet started.
+        on_ready: Called when it is started, before that line is printed.
     """
     async with sandbox:
+        if on_ready is not None:
+            on_ready()
         place = {
             "base_url": sandbox.base_url,
             "api_key": sandbox.api_key,
