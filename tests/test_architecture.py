@@ -40,6 +40,7 @@ ROOMS = [
     "__init__",
     "sandbox",
     "_demo",
+    "_signals",
     "_cli",
     "_fixtures",
     "pytest_plugin",

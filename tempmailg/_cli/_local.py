@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from tempmailg import _errors as err
+from tempmailg import _signals as signals
 from tempmailg._cli._screen import Screen
 
 if TYPE_CHECKING:
@@ -16,11 +17,14 @@ __all__ = ["demo", "sandbox"]
 
 
 def sandbox(port: int, smtp_port: int) -> None:
-    """Run a sandbox until interrupted."""
+    """Run a sandbox until interrupted; a signal that asks it to end is no failure, unlike Ctrl-C."""
     from tempmailg.sandbox import Sandbox, serve
 
     try:
         asyncio.run(serve(Sandbox(port=port, smtp_port=smtp_port)))
+    except KeyboardInterrupt:
+        if signals.received() is None:
+            raise
     except OSError as error:
         raise err.ConfigurationError(
             f"cannot listen on 127.0.0.1, ports {port} and {smtp_port} ({error.strerror or error}):"
