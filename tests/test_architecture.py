@@ -27,6 +27,7 @@ ROOMS = [
     "_pace",
     "_transport",
     "_deadlines",
+    "_resolver",
     "_aiohttp",
     "_core",
     "_names",
@@ -50,6 +51,7 @@ ROOMS = [
 # Which room may know which library. What is not named here may use the standard library, attrs and the rooms above.
 THIRD_PARTY = {
     "_wire": {"cattrs", "orjson"},
+    "_resolver": {"aiohttp"},
     "_aiohttp": {"aiohttp", "yarl"},
     "_portal": {"anyio", "uvloop"},
     "_client": {"aiohttp"},  # the type of a parameter
