@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import signal
 import sys
+
+from tempmailg import _signals as signals
 
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    signals.handle_signals()
     try:
         status = _run()
     except KeyboardInterrupt:  # before or after the command itself
         status = 130
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not spoil the exit with a traceback
-    sys.exit(status)
-
-
-def _interrupt(_number: int, _frame: object) -> None:
-    """Treat SIGTERM, which `timeout` and CI runners send, as Ctrl-C: both end a command in good order."""
-    signal.raise_signal(signal.SIGINT)
+    signals.leave_signals_to_the_system()
+    ended_by = signals.received()
+    sys.exit(128 + ended_by if status and ended_by else status)
 
 
 def _run() -> int:

@@ -29,6 +29,7 @@ from yarl import URL
 from tempmailg import _errors as err
 from tempmailg._deadlines import Deadlines
 from tempmailg._internals import ConnectionPool, certificate_check, forbid_resending
+from tempmailg._resolver import DaemonResolver
 from tempmailg._settings import is_loopback, proxy_of
 from tempmailg.transport import Response
 
@@ -225,7 +226,7 @@ class AiohttpTransport:
 
     def _connector(self) -> aiohttp.BaseConnector:
         if self._injected is None:
-            return _Connector()
+            return _Connector(resolver=DaemonResolver())
         connector = self._injected.connector
         if self._injected.closed or connector is None:
             raise _closed_session()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
 
     from tempmailg import AsyncClient
     from tempmailg.sandbox import Sandbox
+
+# A shell starts the background jobs of a script with SIGINT ignored. Tests press Ctrl-C, here and in child processes.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples every time, and no example that fails because the machine was busy.
 settings.register_profile("tempmailg", deadline=None, derandomize=True)

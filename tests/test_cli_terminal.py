@@ -147,7 +147,7 @@ def test_sigterm_ends_a_command_in_good_order(shell: Shell, address: str) -> Non
     with shell.terminal("wait", address) as terminal:
         terminal.expect("waiting 0:")
         terminal.terminate()
-        assert terminal.finish() == 130
+        assert terminal.finish() == 143
         assert terminal.written.count("\x1b[?25l") == terminal.written.count("\x1b[?25h")
 
 

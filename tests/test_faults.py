@@ -620,10 +620,10 @@ async def test_a_refused_connection_is_tried_again_even_for_post(
 async def test_an_unknown_host_is_tried_again_and_never_sent(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A name that does not resolve is a connection error that was never sent."""
 
-    async def unknown(*_args: object, **_more: object) -> Any:
+    def unknown(*_args: object, **_more: object) -> Any:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", unknown)
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
     url = "https://no-such-host.example/api"
     outcome = await trial(create_mailbox, FaultServer(), monkeypatch, tmp_path, requests=0, base_url=url)
     assert type(outcome.error) is err.APIConnectionError

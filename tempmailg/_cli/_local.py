@@ -7,6 +7,7 @@ import shlex
 from typing import TYPE_CHECKING, Any
 
 from tempmailg import _errors as err
+from tempmailg import _signals as signals
 from tempmailg._cli._sandbox_arguments import sandbox_arguments
 from tempmailg._cli._screen import Screen, naming_stdout
 
@@ -21,7 +22,7 @@ __all__ = ["demo", "sandbox"]
 
 
 def sandbox(output: OutputOptions, values: Mapping[str, Any]) -> None:
-    """Run a sandbox until interrupted.
+    """Run a sandbox until interrupted; a signal that asks it to end is no failure, unlike Ctrl-C.
 
     Args:
         output: How to print.
@@ -30,7 +31,11 @@ def sandbox(output: OutputOptions, values: Mapping[str, Any]) -> None:
     from tempmailg.sandbox import Sandbox
 
     arguments = sandbox_arguments(values)
-    asyncio.run(_serve(Sandbox(**arguments), Screen(output), arguments))
+    try:
+        asyncio.run(_serve(Sandbox(**arguments), Screen(output), arguments))
+    except KeyboardInterrupt:
+        if signals.received() is None:
+            raise
 
 
 async def _serve(sandbox: Sandbox, screen: Screen, arguments: Mapping[str, Any]) -> None:
