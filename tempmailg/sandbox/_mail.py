@@ -1,8 +1,8 @@
-"""From the bytes of an e-mail to what the API tells about it.
+"""From the bytes of an e-mail to what the API says of it.
 
 The bytes are kept once, as they came; parts are ranges of them and attachments are decoded while they are sent, so that
-a file of 50 MB is never held twice. Mail is written by strangers: every step is linear in the size, nothing recurses,
-and whatever cannot be decoded is told as it stands.
+a file of 50 MB is never held twice. Mail is written by strangers: every step is linear in the size, recursion has a
+bound, whatever cannot be decoded is shown as it stands, and no line of a mail is dropped for being in the wrong place.
 """
 
 from __future__ import annotations
@@ -10,17 +10,23 @@ from __future__ import annotations
 import binascii
 import itertools
 import mimetypes
-import re
-from email.message import Message as Headers
-from email.utils import unquote
+from email.message import Message
 from typing import TYPE_CHECKING, Any, Final, Protocol, Self
 
-from attrs import asdict, define, field, frozen
+from attrs import asdict, field, frozen
+
+from tempmailg.sandbox._charset import clean_text, decode_bytes, decode_field
+from tempmailg.sandbox._header import address_of, decode_words, header_fields, parameter, read_header
+from tempmailg.sandbox._text import Text, best, joined_lines, shown
+from tempmailg.sandbox._transfer import CHUNK, PartBlob
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from tempmailg.sandbox._header import Header
+
 __all__ = [
+    "CHUNK",
     "Blob",
     "BytesBlob",
     "File",
@@ -35,16 +41,8 @@ __all__ = [
     "to_base64",
 ]
 
-CHUNK: Final = 256 * 1024  # bytes decoded and sent at a time
 _MAX_DEPTH: Final = 64  # levels of multiparts that are opened; what lies deeper is one opaque attachment
-_MAX_PARTS: Final = 10_000  # parts that are told apart in one mail; the rest is one more
-_MAX_FIELD: Final = 4_096  # characters of a header field that are searched for addresses and parameters
-_ENCODED_WORD = re.compile(r"=\?([^?\s]{1,64})\?([bBqQ])\?([^?]*)\?=")
-_NAMED_ADDRESS = re.compile(r'\s*(?:"((?:[^"\\]|\\.)*)"\s*|([^"<][^<]*|))<([^<>]*)>')  # "Ann" <ann@example.org>
-_BARE_ADDRESS = re.compile(r"\s*([^\s()<>,;]+)(?:\s*\(([^()]*)\))?")  # ann@example.org (Ann)
-_BLANK_LINE = re.compile(rb"\r?\n\r?\n")
-_SURROGATES = re.compile("[\ud800-\udfff]")
-_NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
+_MAX_PARTS: Final = 10_000  # parts that are kept apart in one mail; the rest is one more
 
 
 class Blob(Protocol):
@@ -102,45 +100,6 @@ class Slice:
                 return
 
 
-@define
-class _PartBlob:
-    """A range of a mail's bytes, decoded while it is read."""
-
-    raw: bytes | bytearray = field(repr=False)
-    start: int
-    end: int
-    encoding: str
-    _size: int = -1
-
-    @property
-    def size(self) -> int:
-        if self._size < 0:
-            self._size = sum(map(len, self.chunks()))
-        return self._size
-
-    def chunks(self) -> Iterator[bytes]:
-        if self.encoding == "base64":
-            return _base64(self._slices())
-        if self.encoding == "quoted-printable":
-            return map(binascii.a2b_qp, self._lines())
-        if self.encoding in ("x-uuencode", "uuencode", "uue", "x-uue"):
-            return _uuencode(self._lines())
-        return self._slices()
-
-    def _slices(self) -> Iterator[bytes]:
-        for start in range(self.start, self.end, CHUNK):
-            yield bytes(self.raw[start : min(start + CHUNK, self.end)])
-
-    def _lines(self) -> Iterator[bytes]:
-        """Yield pieces of about the chunk's size that end where a line ends."""
-        start = self.start
-        while start < self.end:
-            line_end = self.raw.find(b"\n", min(start + CHUNK, self.end), self.end)
-            stop = line_end + 1 if line_end >= 0 else self.end
-            yield bytes(self.raw[start:stop])
-            start = stop
-
-
 @frozen
 class File:
     """A file that comes with a mail."""
@@ -192,62 +151,84 @@ class Mail:
 class _Part:
     """One leaf of a mail's tree of parts."""
 
-    headers: Headers = field(repr=False)
+    content: Message = field(repr=False)
     content_type: str
-    blob: _PartBlob
+    blob: PartBlob
+    number: int
+    file_name: str  # decoded from whichever of the four places and two encodings it stands in
+    is_content: bool  # text to read, not a file
 
     @property
-    def file_name(self) -> str:
-        """The file's name, decoded from whichever of the four places and two encodings it stands in."""
-        name = _parameter(self.headers, "filename", "content-disposition")
-        return _unworded(name or _parameter(self.headers, "name", "content-type"))
+    def charset(self) -> str:
+        """The declared charset; empty if none is."""
+        return parameter(self.content, "charset", "content-type")
 
     @property
-    def is_content(self) -> bool:
-        """Whether it is text to read, not a file."""
-        if self.content_type not in ("text/plain", "text/html"):
-            return False
-        return self.headers.get_content_disposition() != "attachment" and not self.file_name
+    def is_text(self) -> bool:
+        """Whether a person could read it, file or not."""
+        return self.content_type.startswith("text/") or self.content_type == "application/xhtml+xml"
 
-    @property
-    def text(self) -> str:
-        charset = _parameter(self.headers, "charset", "content-type") or "utf-8"
-        return _text(b"".join(self.blob.chunks()), charset).replace("\r\n", "\n")
+    def text(self) -> Text:
+        """Decode it."""
+        is_html = self.content_type in ("text/html", "application/xhtml+xml")
+        decoded = decode_bytes(b"".join(self.blob.chunks()), self.charset, is_html=is_html).replace("\r\n", "\n")
+        if parameter(self.content, "delsp", "content-type").lower() == "yes":
+            decoded = joined_lines(decoded)
+        return Text(decoded, is_html=is_html)
 
 
-def parse(raw: bytes | bytearray) -> Mail:
-    """Read an e-mail; nothing in it can make this fail."""
-    fields = _fields(raw[: _body_start(raw, 0, len(raw))])
-    from_name, from_email = address_of(fields.get("from", ""))
-    parts = list(_leaves(raw))
-    texts = [part for part in parts if part.is_content]
-    html = [part for part in texts if part.content_type == "text/html"]
+@frozen
+class _Multipart:
+    """A node of a mail's tree of parts."""
+
+    kind: str
+    children: tuple[_Part | _Multipart, ...]
+
+
+def parse(raw: bytes | bytearray, *, sender: str = "") -> Mail:
+    """Read an e-mail; nothing in it can make this fail.
+
+    Args:
+        raw: The mail as it came.
+        sender: The envelope's sender, for a mail that names none itself.
+    """
+    header = read_header(raw, 0, len(raw))
+    tree = _Reader(raw).read(header, len(raw), depth=0, default="text/plain")
+    leaves = list(_leaves(tree))
+    charset = next((part.charset for part in leaves if part.is_text and part.charset), "")
+    from_name, from_email = address_of(header.get("from") or header.get("sender") or sender)
+    content = shown(_texts(tree) or _only_text(leaves))
     return Mail(
-        subject=_unworded(fields.get("subject", "")),
-        from_name=_unworded(from_name),
-        from_email=from_email,
-        is_html=bool(html),
-        content="\n".join(part.text for part in html or texts),
-        files=distinct(_file(part, number) for number, part in enumerate(parts, 1) if not part.is_content),
+        subject=header.text("subject", charset),
+        from_name=decode_words(from_name, charset),
+        from_email=decode_field(from_email, charset),
+        is_html=content.is_html,
+        content=content.text,
+        files=distinct(_file(part) for part in leaves if not part.is_content),
     )
 
 
-def header_fields(raw: bytes | bytearray) -> list[tuple[str, str]]:
-    """Return all header fields of an e-mail in their order, unfolded and decoded."""
-    return [(name, _unworded(value)) for name, value in _all_fields(raw[: _body_start(raw, 0, len(raw))])]
+def _texts(node: _Part | _Multipart) -> list[Text]:
+    """Return what is shown of a part: the best of alternatives, everything of the rest."""
+    if isinstance(node, _Part):
+        return [node.text()] if node.is_content else []
+    each = [_texts(child) for child in node.children]
+    if node.kind == "multipart/alternative":
+        return best(each)
+    return [text for texts in each for text in texts]
 
 
-def address_of(field: str) -> tuple[str, str]:
-    """Return the name and the address of a From field's first sender, the name still encoded.
+def _only_text(leaves: list[_Part]) -> list[Text]:
+    """Return the text of a mail that has one only as a file, or in a kind of text that is shown nowhere else."""
+    return [part.text() for part in leaves if part.is_text][:1]
 
-    The standard library's parser recurses, and a stranger's brackets would exhaust its stack.
-    """
-    named = _NAMED_ADDRESS.match(field[:_MAX_FIELD])
-    if named:
-        name = unquote(f'"{named[1]}"') if named[1] is not None else named[2].strip()
-        return name, named[3].strip()
-    bare = _BARE_ADDRESS.match(field[:_MAX_FIELD])
-    return ((bare[2] or "").strip(), bare[1]) if bare else ("", "")
+
+def _leaves(node: _Part | _Multipart) -> Iterator[_Part]:
+    if isinstance(node, _Part):
+        yield node
+        return
+    for child in node.children:
+        yield from _leaves(child)
 
 
 def to_base64(data: bytes | bytearray) -> str:
@@ -265,17 +246,17 @@ def from_base64(text: str) -> bytes:
 
 
 def distinct(files: Iterable[File]) -> tuple[File, ...]:
-    """Return the files under names of which no two are equal: ``a.txt``, ``a (2).txt``."""
-    named: dict[str, File] = {}
+    """Return the files under names of which no two are equal: ``a.txt``, ``a (2).txt``; the nameless get a number."""
+    taken: dict[str, File] = {}
     numbers: dict[str, int] = {}
-    for file in files:
-        name = file.name
-        while name in named:
-            numbers[file.name] = number = numbers.get(file.name, 1) + 1
-            stem, dot, extension = _split_name(file.name)
+    for place, file in enumerate(files, 1):
+        own = name = named(file.name, place, file.content_type)
+        while name in taken:
+            numbers[own] = number = numbers.get(own, 1) + 1
+            stem, dot, extension = _split_name(own)
             name = f"{stem} ({number}){dot}{extension}"
-        named[name] = File(name, file.content_type, file.blob)
-    return tuple(named.values())
+        taken[name] = File(name, file.content_type, file.blob)
+    return tuple(taken.values())
 
 
 def _split_name(name: str) -> tuple[str, str, str]:
@@ -283,29 +264,58 @@ def _split_name(name: str) -> tuple[str, str, str]:
     return (stem, dot, extension) if stem else (name, "", "")
 
 
-def _file(part: _Part, number: int) -> File:
-    suffix = ".eml" if part.content_type == "message/rfc822" else mimetypes.guess_extension(part.content_type) or ".bin"
-    return File(part.file_name or f"attachment-{number}{suffix}", part.content_type, part.blob)
+def _file(part: _Part) -> File:
+    return File(named(part.file_name, part.number, part.content_type), part.content_type, part.blob)
 
 
-def _leaves(raw: bytes | bytearray) -> Iterator[_Part]:
-    """Yield the parts that hold no others, in their order in the mail."""
-    budget = _MAX_PARTS
-    stack = [(0, len(raw), 0)]
-    while stack:
-        start, end, depth = stack.pop()
-        body = _body_start(raw, start, end)
-        headers = _content_headers(_fields(raw[start:body]))
-        is_multipart = headers.get_content_maintype() == "multipart"
-        boundary = _parameter(headers, "boundary", "content-type").rstrip() if is_multipart else ""
-        if boundary and depth < _MAX_DEPTH and budget > 0:
-            inner = _between(raw, boundary.encode("utf-8", "surrogateescape"), body, end, budget)
-            budget -= len(inner)
-            stack.extend((first, last, depth + 1) for first, last in reversed(inner))
-            if inner:
-                continue
-        encoding = str(headers.get("content-transfer-encoding", "")).strip().lower()
-        yield _Part(headers, headers.get_content_type(), _PartBlob(raw, body, end, encoding))
+def named(name: str, number: int, content_type: str) -> str:
+    """Return a file's name, or a number for it where the name is none that a file can have."""
+    if name.strip() not in ("", ".", ".."):
+        return name
+    suffix = ".eml" if content_type == "message/rfc822" else mimetypes.guess_extension(content_type) or ".bin"
+    return f"attachment-{number}{suffix}"
+
+
+class _Reader:
+    """Reads the tree of a mail's parts, no deeper than `_MAX_DEPTH` and no more than `_MAX_PARTS`."""
+
+    def __init__(self, raw: bytes | bytearray) -> None:
+        self._raw = raw
+        self._budget = _MAX_PARTS
+        self._numbers = itertools.count(1)
+
+    def read(self, header: Header, end: int, *, depth: int, default: str) -> _Part | _Multipart:
+        """Read the part that stands behind a header."""
+        content = header.message()
+        content_type = content.get_content_type() if "content-type" in content else default
+        encoding = header.transfer_encoding
+        if not content_type.startswith("multipart/"):
+            return self._leaf(content, content_type, PartBlob(self._raw, header.end, end, encoding))
+        is_too_much = depth >= _MAX_DEPTH or self._budget <= 0
+        inner = [] if is_too_much else self._inner(content, header.end, end)
+        if inner:
+            inherited = "message/rfc822" if content_type == "multipart/digest" else "text/plain"
+            headers = ((read_header(self._raw, first, last), last) for first, last in inner)
+            children = (self.read(head, last, depth=depth + 1, default=inherited) for head, last in headers)
+            return _Multipart(content_type, tuple(children))
+        opaque = content_type if is_too_much else "text/plain"  # a boundary that is wrong hides a text
+        return self._leaf(content, opaque, PartBlob(self._raw, header.end, end, encoding))
+
+    def _leaf(self, content: Message, content_type: str, blob: PartBlob) -> _Part:
+        name = decode_words(
+            parameter(content, "filename", "content-disposition") or parameter(content, "name", "content-type")
+        )
+        is_file = bool(name) or content.get_content_disposition() == "attachment"
+        is_content = content_type in ("text/plain", "text/html") and not is_file
+        return _Part(content, content_type, blob, next(self._numbers), name, is_content)
+
+    def _inner(self, content: Message, start: int, end: int) -> list[tuple[int, int]]:
+        boundary = parameter(content, "boundary", "content-type").rstrip()
+        if not boundary:
+            return []
+        inner = _between(self._raw, boundary.encode("utf-8", "surrogateescape"), start, end, self._budget)
+        self._budget -= len(inner)
+        return inner
 
 
 def _between(raw: bytes | bytearray, boundary: bytes, start: int, end: int, most: int) -> list[tuple[int, int]]:
@@ -342,119 +352,3 @@ def _without_line_break(raw: bytes | bytearray, at: int) -> int:
     if raw[at - 2 : at] == b"\r\n":
         return at - 2
     return at - 1 if raw[at - 1 : at] == b"\n" else at
-
-
-def _body_start(raw: bytes | bytearray, start: int, end: int) -> int:
-    if raw[start : start + 1] == b"\n":
-        return start + 1
-    if raw[start : start + 2] == b"\r\n":
-        return start + 2
-    blank = _BLANK_LINE.search(raw, start, end)
-    return blank.end() if blank else end
-
-
-def _fields(block: bytes | bytearray) -> dict[str, str]:
-    """Return the header fields, unfolded, under lower-case names; of equal ones the first counts."""
-    fields: dict[str, str] = {}
-    for name, value in _all_fields(block):
-        fields.setdefault(name.lower(), value)
-    return fields
-
-
-def _all_fields(block: bytes | bytearray) -> list[tuple[str, str]]:
-    """Return the header fields in their order, unfolded."""
-    fields: list[tuple[str, list[bytes | bytearray]]] = []
-    current: list[bytes | bytearray] = []
-    for line in block.split(b"\n"):
-        if line[:1] in (b" ", b"\t"):
-            current.append(line.rstrip(b"\r"))
-            continue
-        name, colon, value = line.rstrip(b"\r").partition(b":")
-        current = [value.lstrip()]
-        if colon:
-            fields.append((name.decode("ascii", "replace").strip(), current))
-    return [(name, b"".join(lines).decode("utf-8", "replace")) for name, lines in fields]
-
-
-def _content_headers(fields: dict[str, str]) -> Headers:
-    headers = Headers()
-    for name in ("content-type", "content-disposition", "content-transfer-encoding"):
-        if name in fields:
-            headers[name] = fields[name][:_MAX_FIELD]
-    return headers
-
-
-def _parameter(headers: Headers, name: str, header: str) -> str:
-    """Return a parameter of a header, decoded (RFC 2231), or nothing."""
-    value = headers.get_param(name, "", header)
-    if isinstance(value, tuple):
-        charset, _, encoded = value
-        value = _text(encoded.encode("raw-unicode-escape"), charset or "utf-8")
-    return clean_text(unquote(value))
-
-
-def _unworded(text: str) -> str:
-    """Decode the encoded words (RFC 2047) in a text; words of one charset may share a character between them."""
-    pieces: list[str] = []
-    pending, charset, end = b"", "", 0
-    for word in _ENCODED_WORD.finditer(text):
-        gap = text[end : word.start()]
-        word_charset = word[1].partition("*")[0].lower()
-        if pending and (gap.strip() or word_charset != charset):
-            pieces.append(_text(pending, charset))
-            pending = b""
-        if gap.strip() or not end:
-            pieces.append(gap)
-        pending, charset, end = pending + _word_bytes(word[2], word[3]), word_charset, word.end()
-    if pending:
-        pieces.append(_text(pending, charset))
-    return "".join(pieces) + text[end:]
-
-
-def _word_bytes(encoding: str, text: str) -> bytes:
-    encoded = text.encode("utf-8", "replace")
-    if encoding in "qQ":
-        return binascii.a2b_qp(encoded, header=True)
-    return b"".join(_base64([encoded]))
-
-
-def _base64(slices: Iterable[bytes]) -> Iterator[bytes]:
-    """Decode base64 as it comes, leaving out what is none; every ``=`` ends a group."""
-    rest = b""
-    for piece in slices:
-        *ended, rest = (rest + piece.translate(None, _NOT_BASE64)).split(b"=")
-        for run in ended:
-            yield _group(run)
-        whole = len(rest) - len(rest) % 4
-        yield binascii.a2b_base64(rest[:whole])
-        rest = rest[whole:]
-    yield _group(rest)
-
-
-def _group(run: bytes) -> bytes:
-    """Decode the last characters before an end; one alone holds no whole byte."""
-    if len(run) % 4 == 1:
-        run = run[:-1]
-    return binascii.a2b_base64(run + b"=" * (-len(run) % 4))
-
-
-def _uuencode(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    for line in itertools.chain.from_iterable(piece.splitlines() for piece in pieces):
-        if line.startswith((b"begin ", b"end", b"`")):
-            continue
-        try:
-            yield binascii.a2b_uu(line)
-        except binascii.Error:
-            continue
-
-
-def _text(data: bytes, charset: str) -> str:
-    try:
-        return clean_text(data.decode(charset, "replace"))
-    except (LookupError, ValueError):  # an unknown charset, or one that is no charset, such as "hex"
-        return data.decode("utf-8", "replace")
-
-
-def clean_text(text: str) -> str:
-    """Replace half characters, which neither JSON nor a URL can carry."""
-    return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -147,7 +147,7 @@ class Stored:
     def mail(self) -> Mail:
         """What the message says."""
         if self.read is None:
-            self.read = _mail.parse(self.raw or b"")
+            self.read = _mail.parse(self.raw or b"", sender=self.envelope.sender if self.envelope else "")
         return self.read
 
 
