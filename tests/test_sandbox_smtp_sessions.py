@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hmac
 import logging
 import smtplib
@@ -18,6 +19,7 @@ from support.smtp import SENDER, Wire, connected, mailbox, stored, trusting
 
 from tempmailg._errors import ConfigurationError
 from tempmailg.sandbox import Limits, Sandbox, SmtpEntry
+from tempmailg.sandbox._certificate import ServerTls, certificate_hosts
 
 PASSWORD = "pass-Zeilenumbruch-99"
 
@@ -134,6 +136,39 @@ def test_a_certificate_of_ones_own_is_served() -> None:
             assert smtp.noop()[0] == 250
         with smtplib.SMTP("localhost", sandbox.smtp_port, timeout=20) as smtp:
             assert smtp.starttls(context=client)[0] == 220
+
+
+def test_the_certificate_names_where_the_door_is_reached() -> None:
+    """Loopback's names, the address listened on and further names are in it; the unspecified address is no name."""
+    local = ("localhost", "127.0.0.1", "::1")
+    assert certificate_hosts("127.0.0.1") == (*local, "127.0.0.1")
+    assert certificate_hosts("0.0.0.0", ["sandbox"]) == (*local, "sandbox")
+    assert certificate_hosts("::", []) == local
+    assert certificate_hosts("mail.test") == (*local, "mail.test")
+    tls = ServerTls(certificate_hosts("192.0.2.7", ["sandbox"]))
+    tls.load()
+    client = ssl.create_default_context(cadata=tls.ca_pem)
+    for name in (*local, "192.0.2.7", "sandbox"):
+        assert shaken_hands(tls.context, client, name)
+    with pytest.raises(ssl.SSLCertVerificationError):
+        shaken_hands(tls.context, client, "other.example")
+
+
+def shaken_hands(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> bool:
+    """Let both sides of TLS talk in memory until they agree."""
+    there, back = ssl.MemoryBIO(), ssl.MemoryBIO()
+    sides = [
+        client.wrap_bio(back, there, server_hostname=name),
+        server.wrap_bio(there, back, server_side=True),
+    ]
+    waiting = 10
+    while sides and waiting:
+        waiting -= 1
+        for side in list(sides):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+                sides.remove(side)
+    return not sides
 
 
 def test_a_client_that_distrusts_the_certificate_leaves_a_trace_and_no_traceback(

@@ -60,11 +60,16 @@ class ServerTls:
         self._ca_pem = authority.cert_pem.bytes().decode("ascii")
 
 
-def certificate_hosts(host: str) -> tuple[str, ...]:
-    """Return the names under which clients reach a door that listens on an address."""
+def certificate_hosts(host: str, names: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the names under which clients reach a door that listens on an address.
+
+    Args:
+        host: The address.
+        names: Further names of this machine, such as that of a container.
+    """
     local = ("localhost", "127.0.0.1", "::1")
     try:
         own = () if ipaddress.ip_address(host).is_unspecified else (host,)
     except ValueError:
         own = (host,)
-    return (*local, *own)
+    return (*local, *own, *names)
