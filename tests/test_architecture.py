@@ -18,9 +18,11 @@ TESTS = Path(__file__).parent
 # A room imports only from rooms above it.
 ROOMS = [
     "_version",
+    "_errors",
+    "_pydantic",
+    "_serial",
     "_extract",
     "_models",
-    "_errors",
     "_settings",
     "_endpoints",
     "_transport",
@@ -52,6 +54,8 @@ ROOMS = [
 
 # Which room may know which library. What is not named here may use the standard library, attrs and the rooms above.
 THIRD_PARTY = {
+    "_serial": {"cattrs", "pydantic", "pydantic_core"},
+    "_pydantic": {"pydantic", "pydantic_core"},
     "_body": {"orjson"},
     "_convert": {"cattrs"},
     "_aiohttp": {"aiohttp", "yarl"},
@@ -189,7 +193,19 @@ def test_every_test_says_what_it_protects() -> None:
     assert silent == []
 
 
-HEAVY = {"aiohttp", "anyio", "cattrs", "click", "rich", "aiosmtpd", "lxml", "orjson", "uvloop"}
+HEAVY = {
+    "aiohttp",
+    "anyio",
+    "cattrs",
+    "click",
+    "rich",
+    "aiosmtpd",
+    "lxml",
+    "orjson",
+    "uvloop",
+    "pydantic",
+    "pydantic_core",
+}
 
 
 @pytest.mark.parametrize(
