@@ -114,8 +114,14 @@ def json_line(value: object) -> str:
 
     It is in ASCII, so that neither an encoding nor a terminal can change it.
     """
-    text = json.dumps(value, default=_plain)
+    text = json.dumps(value, default=_jsonable)
     return text.replace("\x7f", "\\u007f")  # the one control character that JSON lets stand
+
+
+def _jsonable(value: object) -> object:
+    if isinstance(value, (Value, datetime)):
+        return _plain(value)
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
 def _plain(value: Any, *, include_secrets: bool = False) -> object:  # noqa: ANN401 - whatever a field holds

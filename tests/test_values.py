@@ -27,7 +27,7 @@ from tempmailg import (
     Message,
     Quota,
 )
-from tempmailg._serial import Value
+from tempmailg._serial import Value, json_line
 
 if TYPE_CHECKING:
     from support.shell import Shell
@@ -243,6 +243,12 @@ def test_the_command_line_prints_the_same(shell: Shell) -> None:
     for command, kind in (("domains", DomainList), ("quota", Quota), ("new", Mailbox)):
         printed = shell.run(command, "--json").stdout.strip()
         assert kind.from_json(printed).to_json() == printed
+
+
+def test_what_has_no_form_in_json_is_named() -> None:
+    """A line of JSON of something that is no value is refused by its type."""
+    with pytest.raises(TypeError, match="set has no form in JSON"):
+        json_line({"messages": {1}})
 
 
 # ------------------------------------------------------------------------------------------------ pydantic and FastAPI
