@@ -21,6 +21,7 @@ from attrs import define, field, frozen
 from tempmailg._blocking import Client
 from tempmailg._client import AsyncClient
 from tempmailg._endpoints import EndpointName
+from tempmailg._serial import Value
 from tempmailg.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ _FILE_SIZE: Final = 3 * 1024 * 1024  # bytes: more than one read of any buffer o
 
 
 @frozen
-class Step:
+class Step(Value):
     """One line of the transcript.
 
     Args:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Literal
 
 from attrs import field, frozen
 
+from tempmailg._serial import ONLY_IF_FILLED, SECRET, Value
+
 if TYPE_CHECKING:
     import re
     from collections.abc import Iterable
@@ -31,7 +33,7 @@ def _shortened(text: str) -> str:
 
 
 @frozen(kw_only=True)
-class Domain:
+class Domain(Value):
     """One domain on which a mailbox can be made.
 
     Args:
@@ -46,7 +48,7 @@ class Domain:
 
 
 @frozen(kw_only=True)
-class DomainList:
+class DomainList(Value):
     """The domains that the account's plan allows (`GET /domains`).
 
     Args:
@@ -59,11 +61,11 @@ class DomainList:
     requested_type: str = ""
     allowed_types: tuple[str, ...] = ()
     domains: tuple[Domain, ...] = ()
-    problems: tuple[str, ...] = field(default=(), repr=False)
+    problems: tuple[str, ...] = field(default=(), repr=False, metadata={ONLY_IF_FILLED: True})
 
 
 @frozen(kw_only=True)
-class Mailbox:
+class Mailbox(Value):
     """A mailbox owned by the account (`POST /emails`).
 
     Args:
@@ -84,12 +86,12 @@ class Mailbox:
     expires_at: datetime | None = None
     expires_in_seconds: int | None = None
     created_at: datetime | None = None
-    email_token: str = field(default="", repr=False)
-    problems: tuple[str, ...] = field(default=(), repr=False)
+    email_token: str = field(default="", repr=False, metadata={SECRET: True})
+    problems: tuple[str, ...] = field(default=(), repr=False, metadata={ONLY_IF_FILLED: True})
 
 
 @frozen(kw_only=True)
-class Attachment:
+class Attachment(Value):
     """A file that came with a message.
 
     Args:
@@ -108,7 +110,7 @@ class Attachment:
 
 
 @frozen(kw_only=True)
-class Message:
+class Message(Value):
     """A message that a mailbox received (`GET /messages`).
 
     Args:
@@ -136,7 +138,7 @@ class Message:
     is_html: bool = False
     content: str = field(default="", repr=_shortened)
     attachments: tuple[Attachment, ...] = ()
-    problems: tuple[str, ...] = field(default=(), repr=False)
+    problems: tuple[str, ...] = field(default=(), repr=False, metadata={ONLY_IF_FILLED: True})
 
     @property
     def text(self) -> str:
@@ -247,7 +249,7 @@ class MessageList(list[Message]):
 
 
 @frozen(kw_only=True)
-class Quota:
+class Quota(Value):
     """How many requests the key may still make (the ``X-RateLimit-*`` headers).
 
     Args:

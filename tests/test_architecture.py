@@ -182,7 +182,20 @@ def test_every_test_says_what_it_protects() -> None:
     assert silent == []
 
 
-HEAVY = {"aiohttp", "anyio", "cattrs", "click", "rich", "aiosmtpd", "trustme", "lxml", "orjson", "uvloop"}
+HEAVY = {
+    "aiohttp",
+    "anyio",
+    "cattrs",
+    "click",
+    "rich",
+    "aiosmtpd",
+    "lxml",
+    "trustme",
+    "orjson",
+    "uvloop",
+    "pydantic",
+    "pydantic_core",
+}
 
 
 @pytest.mark.parametrize(

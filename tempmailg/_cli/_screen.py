@@ -6,15 +6,15 @@ mail passes `_sanitize` before it is written, and reaches rich as `Text`, which 
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from tempmailg._cli._sanitize import sanitize_line, sanitize_text
 from tempmailg._cli._times import ago, stamp
+from tempmailg._serial import json_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Cell = str | datetime
 
-__all__ = ["AnswerLostError", "Screen", "naming_stdout", "to_json"]
+__all__ = ["AnswerLostError", "Screen", "naming_stdout"]
 
 
 class AnswerLostError(Exception):
@@ -64,7 +64,7 @@ class Screen:
     def as_json(self, value: object) -> bool:
         """Print one value as one line of JSON if that is what was asked for, and say whether it was."""
         if self._options.json:
-            self._write(to_json(value))
+            self._write(json_line(value))
         return self._options.json
 
     def path(self, path: Path) -> None:
@@ -254,18 +254,3 @@ def _console(stream: TextIO) -> Console:
     # NO_COLOR takes bold and dim away too: who sets it wants plain text.
     plain = bool(os.environ.get("NO_COLOR"))
     return Console(file=stream, color_system=None if plain else "auto", markup=False, highlight=False, emoji=False)
-
-
-def to_json(value: object) -> str:
-    """Return a value as one line of JSON in ASCII, so that neither an encoding nor a terminal can change it."""
-    text = json.dumps(value, default=_plain)
-    return text.replace("\x7f", "\\u007f")  # the one control character that JSON lets stand
-
-
-def _plain(value: Any) -> object:  # noqa: ANN401 - a time, or any attrs value
-    if isinstance(value, datetime):
-        return value.isoformat()
-    names = [field.name for field in value.__attrs_attrs__]
-    # A mailbox's token is a secret, and no command takes it.
-    hidden = {"email_token"} if getattr(value, "problems", ()) else {"email_token", "problems"}
-    return {name: getattr(value, name) for name in names if name not in hidden}

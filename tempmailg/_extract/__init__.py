@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Literal
 
 import attrs
 
+from tempmailg._serial import Value
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
@@ -30,7 +32,7 @@ __all__ = ["CodeCandidate", "LinkCandidate", "find_code", "find_codes", "find_li
 
 
 @attrs.frozen
-class CodeCandidate:
+class CodeCandidate(Value):
     """A passage of a message that may be the code to type."""
 
     value: str
@@ -48,7 +50,7 @@ class CodeCandidate:
 
 
 @attrs.frozen
-class LinkCandidate:
+class LinkCandidate(Value):
     """A link of a message that may be the one to follow."""
 
     url: str
