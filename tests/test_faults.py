@@ -185,7 +185,7 @@ BODIES = [
         "cut inside gzip",
         [[reply(body=CUT_GZIP, headers=[("Content-Encoding", "gzip")])]],
         2,
-        err.IncompleteResponseError,
+        err.UnreadableResponseError,
     ),
     gets("cut once, then whole", [[without_length(MESSAGES[:100]), CLOSE], [FINE[list_messages]]], 2),
     gets("whole, with neither length nor chunks", [[without_length(MESSAGES), CLOSE]], 1),
