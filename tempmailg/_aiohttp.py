@@ -31,6 +31,7 @@ from tempmailg._deadlines import Deadlines
 from tempmailg._internals import ConnectionPool, certificate_check, forbid_resending
 from tempmailg._resolver import DaemonResolver
 from tempmailg._settings import is_loopback, proxy_of
+from tempmailg._sockets import Receipt
 from tempmailg.transport import Response
 
 if TYPE_CHECKING:
@@ -46,6 +47,10 @@ __all__ = ["AiohttpTransport", "environment_proxy"]
 
 CONNECT_TIMEOUT: Final = 10.0
 """Seconds for one connection to be made: less than the usual deadline, so that a lost packet does not eat it whole."""
+
+PROBATION: Final = 0.02
+"""Seconds that a connection must have stood idle before a POST trusts it, where none is known to be kept: a server that
+closes after each answer without announcing it does so a moment later."""
 
 READ_AHEAD: Final = 256 * 1024
 """Bytes of a body that may wait for their reader before the connection is held up. The event loop receives so many at
@@ -115,7 +120,7 @@ class AiohttpTransport:
 
     async def request(self, request: Request, *, timeout: float, max_bytes: int) -> Response:
         """See `Transport.request`."""
-        attempt = self._attempt()
+        attempt = self._attempt(request)
         session, deadlines = self._session_here(), self._deadlines
         try:
             with deadlines.within(timeout):
@@ -129,7 +134,7 @@ class AiohttpTransport:
 
     async def stream(self, request: Request, *, timeout: float) -> _AiohttpStream:
         """See `Transport.stream`."""
-        attempt = self._attempt()
+        attempt = self._attempt(request)
         session, deadlines = self._session_here(), self._deadlines
         try:
             with deadlines.within(timeout):
@@ -166,9 +171,10 @@ class AiohttpTransport:
                 stream.close()  # or aiohttp warns of each that was not left before the client was closed
             await session.close()
 
-    def _attempt(self) -> _Attempt:
-        # Somebody else's connection pool does not tell when it has a connection, so assume the worst: that it had one.
-        return _Attempt(self._base_url, "connecting" if self._injected is None else "waiting")
+    def _attempt(self, request: Request) -> _Attempt:
+        # Somebody else's connection pool does not say when it has a connection, so assume the worst: that it had one.
+        stage: Literal["connecting", "waiting"] = "connecting" if self._injected is None else "waiting"
+        return _Attempt(self._base_url, stage, is_safe=request.method != "POST")
 
     async def _open(
         self, session: aiohttp.ClientSession, request: Request, attempt: _Attempt
@@ -183,9 +189,13 @@ class AiohttpTransport:
                 proxy=self._proxy,
                 ssl=self._ssl,
             )
+        except aiohttp.ServerDisconnectedError:
+            attempt.was_hung_up_on()
+            raise
         finally:
             _current_attempt.reset(token)
-        attempt.stage = "reading"
+            attempt.drop_receipt()
+        attempt.has_answer(answer)
         return answer
 
     def _session_here(self) -> aiohttp.ClientSession:
@@ -304,7 +314,29 @@ class _NoCookies(aiohttp.DummyCookieJar):
 
 
 class _Connector(ConnectionPool):
-    """A connection pool that tells the attempt when it has its connection."""
+    """A connection pool that says to the attempt when it has its connection, and learns whether the server keeps any.
+
+    Attributes:
+        keeps: Whether the server keeps connections: it does if it answers on a kept one, it does not if one is found
+            closed, and None means that the pool has seen neither.
+    """
+
+    keeps: bool | None = None
+
+    def may_use(self, idle: float) -> bool:
+        """Return whether the attempt may use a connection that has been idle for so many seconds."""
+        attempt = _current_attempt.get()
+        return bool(self.keeps) or attempt is None or attempt.is_safe or idle >= PROBATION
+
+    def is_usable(self, connection: Connection) -> bool:
+        """Return whether nothing came in on a kept connection since its last answer."""
+        if not super().is_usable(connection):
+            self.keeps = False
+            return False
+        attempt = _current_attempt.get()
+        if attempt is not None:
+            attempt.is_on_kept_connection = True
+        return True
 
     async def connect(self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout) -> Connection:
         """Return a connection."""
@@ -316,8 +348,12 @@ class _Connector(ConnectionPool):
             raise
         attempt = _current_attempt.get()
         if attempt is not None:
-            attempt.stage = "waiting"
+            attempt.has_connection(self, connection)
         return connection
+
+
+def _announces_keeping(answer: aiohttp.ClientResponse) -> bool:
+    return "keep-alive" in answer.headers.get("Connection", "").lower()
 
 
 def _is_cancelled() -> bool:
@@ -371,10 +407,39 @@ def _bypassed(netloc: str) -> bool:
 
 @define
 class _Attempt:
-    """How far one request came."""
+    """How far one request came, and on what."""
 
     base_url: str
     stage: Literal["connecting", "waiting", "reading"]
+    is_safe: bool
+    receipt: Receipt | None = None
+    pool: _Connector | None = None
+    is_on_kept_connection: bool = False
+
+    def has_connection(self, pool: _Connector, connection: Connection) -> None:
+        """Take in that the request is about to be sent."""
+        self.pool, self.stage = pool, "waiting"
+        if not self.is_safe:  # what is safe is repeated without a proof
+            self.receipt = Receipt.of(connection.transport)
+
+    def has_answer(self, answer: aiohttp.ClientResponse) -> None:
+        """Take in that the headers of an answer have come."""
+        self.stage = "reading"
+        if self.pool is None or self.pool.keeps:
+            return
+        if self.is_on_kept_connection or (self.pool.keeps is None and _announces_keeping(answer)):
+            self.pool.keeps = True
+
+    def was_hung_up_on(self) -> None:
+        """Take in that the server closed the connection instead of answering."""
+        if self.receipt is not None and self.receipt.shows_nothing_taken():
+            self.stage = "connecting"
+
+    def drop_receipt(self) -> None:
+        """Give back what the proof needed."""
+        if self.receipt is not None:
+            self.receipt.close()
+            self.receipt = None
 
     def translated(self, error: BaseException) -> err.TempMailError:
         """Return our error for a foreign one."""

@@ -92,12 +92,12 @@ async def test_a_private_authority_is_trusted_through_ssl_context(
     authority: trustme.CA, trusting: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """With the authority loaded into `ssl_context` the call goes through, and the connection is kept."""
-    server = FaultServer([EMPTY], [CREATED], tls=serving(authority))
+    server = FaultServer([EMPTY], [EMPTY], [CREATED], tls=serving(authority))
 
-    async def both(client: AsyncClient) -> Any:
-        return [await list_messages(client), await create_mailbox(client)]
+    async def several(client: AsyncClient) -> Any:
+        return [await list_messages(client), await list_messages(client), await create_mailbox(client)]
 
-    outcome = await trial(both, server, monkeypatch, tmp_path, requests=2, ssl_context=trusting)
+    outcome = await trial(several, server, monkeypatch, tmp_path, requests=3, ssl_context=trusting)
     assert outcome.error is None
     assert server.connections == 1
 
