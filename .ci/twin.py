@@ -78,7 +78,7 @@ class Twin:
         parts = [f'"""{SUMMARY}{self._arguments(client)}"""', ""]
         parts += [self._constructor(node) for node in members if node.name == "__init__"]
         parts += [self._method(node) for node in members if not node.name.startswith("_")]
-        body = "class Client(ClientBase):\n" + textwrap.indent("\n".join(parts), "    ", has_text)
+        body = "@public\nclass Client(ClientBase):\n" + textwrap.indent("\n".join(parts), "    ", has_text)
         return f"{HEAD}\n{self._imports(body)}\n\n__all__ = ['Client']\n\n\n{body}"
 
     def _constructor(self, node: Function) -> str:
@@ -165,11 +165,12 @@ class Twin:
             "from typing import TYPE_CHECKING",
             "from tempmailg import _errors as err",
             "from tempmailg._client import AsyncClient",
+            "from tempmailg._public import public",
             f"from tempmailg._twins import {', '.join(own)}",
         ]
         guarded = ["from contextlib import AbstractContextManager"] if "AbstractContextManager" in used else []
         for statement, name in imported(self._tree):
-            if name not in used or name in {"err", "AbstractContextManager"}:  # imported above
+            if name not in used or name in {"err", "public", "AbstractContextManager"}:  # imported above
                 continue
             (imports if name in at_run_time or statement.startswith("from typing ") else guarded).append(statement)
         return "\n".join([*imports, "if TYPE_CHECKING:", *(f"    {each}" for each in guarded)])

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from tempmailg import _errors as err
 from tempmailg._client import AsyncClient
+from tempmailg._public import public
 from tempmailg._twins import (
     Block,
     BlockingAttachmentStream,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Client"]
 
 
+@public
 class Client(ClientBase):
     """The Temp Mail user API for programs without an event loop.
 

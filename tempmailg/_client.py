@@ -13,6 +13,7 @@ from tempmailg import _waiting as waiting
 from tempmailg._budget import request_budget
 from tempmailg._download import DownloadOptions, download, download_all
 from tempmailg._logs import log_as_environment_says
+from tempmailg._public import public
 from tempmailg._stream import AttachmentStream, SpeedLimit
 from tempmailg._version import __version__
 
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["AsyncClient"]
 
 
+@public
 class AsyncClient:
     """The Temp Mail user API on asyncio.
 

@@ -36,6 +36,8 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from tempmailg._public import public
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
@@ -71,6 +73,7 @@ __all__ = [
 ]
 
 
+@public
 class TempMailError(Exception):
     """Base of everything that this package raises on purpose.
 
@@ -112,14 +115,17 @@ class TempMailError(Exception):
         return self.headers.get("X-Request-Id") or self.headers.get("CF-Ray")
 
 
+@public
 class ConfigurationError(TempMailError, ValueError):
     """An argument or a setting is wrong; nothing was sent."""
 
 
+@public
 class ClientClosedError(TempMailError):
     """The client was used after it was closed."""
 
 
+@public
 class APIConnectionError(TempMailError):
     """No usable connection to the service.
 
@@ -149,26 +155,32 @@ class APIConnectionError(TempMailError):
         self.sent = sent
 
 
+@public
 class APITimeoutError(APIConnectionError, TimeoutError):
     """The deadline passed before the answer was complete."""
 
 
+@public
 class TLSError(APIConnectionError):
     """There is no encrypted connection, or the certificate was refused; not a byte of HTTP was sent."""
 
 
+@public
 class APIResponseError(TempMailError):
     """The service answered with something that cannot be used; asking again would not help."""
 
 
+@public
 class IncompleteResponseError(APIResponseError):
     """The answer was cut before its end; a request that may be sent twice is retried."""
 
 
+@public
 class UnreadableResponseError(APIResponseError):
     """The answer is an HTML page, an empty or a garbled body; a request that may be sent twice is retried once."""
 
 
+@public
 class APIStatusError(TempMailError):
     """The service answered with an error status.
 
@@ -182,26 +194,32 @@ class APIStatusError(TempMailError):
     from_service: bool = False
 
 
+@public
 class BadRequestError(APIStatusError):
     """Status 400: the service did not understand the request."""
 
 
+@public
 class AuthenticationError(APIStatusError):
     """Status 401: the key is missing, wrong or withdrawn."""
 
 
+@public
 class PermissionDeniedError(APIStatusError):
     """Status 403: the plan or the ownership forbids it, or a proxy in front refused."""
 
 
+@public
 class NotFoundError(APIStatusError):
     """Status 404 or 410: no such mailbox, message or file, or it has expired."""
 
 
+@public
 class ConflictError(APIStatusError):
     """Status 409: the request contradicts the state of the mailbox."""
 
 
+@public
 class InvalidRequestError(APIStatusError):
     """Status 422: the service refused the input.
 
@@ -212,10 +230,12 @@ class InvalidRequestError(APIStatusError):
     errors: Mapping[str, tuple[str, ...]] = MappingProxyType({})
 
 
+@public
 class RateLimitError(APIStatusError):
     """Status 429: too many requests."""
 
 
+@public
 class QuotaExceededError(RateLimitError):
     """The quota is used up, or down to the reserve; waiting does not help until the reset.
 
@@ -226,14 +246,17 @@ class QuotaExceededError(RateLimitError):
     resets_at: datetime | None = None
 
 
+@public
 class ServerError(APIStatusError):
     """Status 5xx: the service, or a proxy in front of it, failed."""
 
 
+@public
 class RequestRejectedError(TempMailError):
     """The service answered 200 and said that the request failed."""
 
 
+@public
 class WaitTimeoutError(TempMailError, TimeoutError):
     """No message matched in time.
 
@@ -252,6 +275,7 @@ class WaitTimeoutError(TempMailError, TimeoutError):
     last_error: TempMailError | None = None
 
 
+@public
 class MailboxGoneError(TempMailError):
     """The mailbox expired or was deleted.
 
@@ -262,10 +286,12 @@ class MailboxGoneError(TempMailError):
     email: str = ""
 
 
+@public
 class DownloadError(TempMailError):
     """An attachment could not be made into a whole file."""
 
 
+@public
 class IncompleteDownloadError(DownloadError):
     """Some attachments of a message could not be downloaded; the others are saved.
 

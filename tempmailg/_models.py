@@ -9,8 +9,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
-from attrs import field, frozen
+from attrs import field, frozen, resolve_types
 
+from tempmailg._public import public
 from tempmailg._serial import ONLY_IF_FILLED, SECRET, Value
 
 if TYPE_CHECKING:
@@ -234,6 +235,7 @@ class Message(Value):
         )
 
 
+@public
 class MessageList(list[Message]):
     """The messages of a mailbox: a list, and beside it what of the answer could not be read.
 
@@ -263,3 +265,8 @@ class Quota(Value):
     used: int
     remaining: int
     resets_at: datetime | None = None
+
+
+for _kind in (Attachment, Domain, DomainList, Mailbox, Message, Quota):
+    # cattrs and pydantic read the annotations, which only this module can resolve
+    public(resolve_types(_kind, globals()))

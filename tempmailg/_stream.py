@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, Self
 from tempmailg import _errors as err
 from tempmailg._endpoints import names_of
 from tempmailg._models import Attachment
+from tempmailg._public import public
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -161,6 +162,7 @@ def is_coded(headers: AnswerHeaders) -> bool:
     return (headers.get("Content-Encoding") or "identity").strip().lower() != "identity"
 
 
+@public
 class AttachmentStream:
     """An attachment that is being received: an async context manager, and an async iterator of its bytes.
 

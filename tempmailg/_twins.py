@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Self, TypeVa
 
 from tempmailg import _errors as err
 from tempmailg._portal import Lease
+from tempmailg._public import public
 from tempmailg._stream import AttachmentStream
 from tempmailg._waiting import ExpectedMessage, Watch
 
@@ -158,6 +159,7 @@ class Block(_Twin[AbstractAsyncContextManager[T]]):
         return self._enter(self._inner)
 
 
+@public
 class BlockingAttachmentStream(_Iterator[AttachmentStream, bytes]):
     """An attachment that is being received: a context manager, and an iterator of its bytes.
 
@@ -183,6 +185,7 @@ class BlockingAttachmentStream(_Iterator[AttachmentStream, bytes]):
         return self._inner.content_type
 
 
+@public
 class BlockingExpectedMessage(_Twin[ExpectedMessage]):
     """The message that a block of code causes: a context manager; see `Client.expect_message`."""
 
@@ -202,6 +205,7 @@ class BlockingExpectedMessage(_Twin[ExpectedMessage]):
         return self
 
 
+@public
 class BlockingWatch(_Iterator[Watch, "Message"]):
     """Delivers each message of any number of mailboxes once: a context manager and iterator.
 

@@ -126,6 +126,7 @@ def test_the_public_surface_is_what_it_says() -> None:
     for name in names:
         value = getattr(tempmailg, name)
         assert name in {"DomainType", value.__name__}
+        assert name == "DomainType" or value.__module__ == "tempmailg", f"decorate {name} with @public"
     assert set(tempmailg.__all__) <= set(dir(tempmailg))
     with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
         getattr(tempmailg, "Nonsense")  # noqa: B009 - the point of the test

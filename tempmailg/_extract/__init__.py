@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Literal
 
 import attrs
 
+from tempmailg._public import public
 from tempmailg._serial import Value
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["CodeCandidate", "LinkCandidate", "find_code", "find_codes", "find_link", "find_links", "to_text"]
 
 
+@public
 @attrs.frozen
 class CodeCandidate(Value):
     """A passage of a message that may be the code to type."""
@@ -49,6 +51,7 @@ class CodeCandidate(Value):
     """Where it ends there, in characters."""
 
 
+@public
 @attrs.frozen
 class LinkCandidate(Value):
     """A link of a message that may be the one to follow."""
@@ -275,3 +278,8 @@ def _stands_clear(scores: list[float], accepted: float, clear: float, clear_of_e
 
 def _told(first: str, clues: Iterable[Clue]) -> str:
     return ", ".join(filter(None, (first, *(clue.words for clue in clues))))
+
+
+for _kind in (CodeCandidate, LinkCandidate):
+    # cattrs and pydantic read the annotations, which only this module can resolve
+    attrs.resolve_types(_kind, globals())

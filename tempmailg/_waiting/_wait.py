@@ -10,6 +10,7 @@ from tempmailg import _endpoints as endpoints
 from tempmailg import _errors as err
 from tempmailg import _settings as settings
 from tempmailg import _wire as wire
+from tempmailg._public import public
 from tempmailg._retry import may_retry
 from tempmailg._waiting._criteria import summary
 from tempmailg._waiting._inbox import Listener, MailboxRef
@@ -70,6 +71,7 @@ async def assert_no_message(sender: Sender, mailbox: Mailbox | str, criteria: Cr
         raise error.last_error or error from None
 
 
+@public
 class ExpectedMessage:
     """The message that a block of code causes: an async context manager; see `AsyncClient.expect_message`."""
 

@@ -14,6 +14,7 @@ from attrs import frozen
 
 from tempmailg import _errors as err
 from tempmailg._models import Message
+from tempmailg._public import public
 from tempmailg._waiting._inbox import Listener, MailboxRef
 from tempmailg._waiting._poller import Poller
 
@@ -35,6 +36,7 @@ MAX_ABSENT: Final = 1_000  # ids kept for each mailbox of messages that its list
 MAX_REPORTED: Final = 1_000  # gone mailboxes, and unreadable messages, that the health shows
 
 
+@public
 @frozen(kw_only=True)
 class WatchHealth:
     """How a watch is.
@@ -65,6 +67,7 @@ class WatchHealth:
         return not self.failing
 
 
+@public
 class Watch:
     """Delivers each message of any number of mailboxes once: an async context manager and iterator.
 
