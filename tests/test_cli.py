@@ -5,9 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import shutil
+import socket
+import subprocess
 import threading
 import unicodedata
 from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,25 +147,75 @@ def test_read_shows_headers_text_and_attachments(shell: Shell, address: str) -> 
     assert value["attachments"][0]["name"] == "a.txt"
 
 
+class _Page(HTMLParser):
+    """What a browser makes of a file: its tags, each with its attributes."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+
+HOSTILE_PAGE = (
+    "\"></iframe><meta http-equiv='refresh' content='0;url=https://tracker.example/'><p>Grüße &amp; &quot;</p>"
+    "<script>alert(1)</script><img src='https://tracker.example/'><IFRAME src='https://tracker.example/'></IFRAME>"
+    "<link rel='preconnect' href='https://tracker.example/'><frameset><frame src='https://tracker.example/'></frameset>"
+    "<object data='https://tracker.example/'></object><embed src='https://tracker.example/'><video poster='https://tracker.example/'>"
+    "</video><style>@import url(https://tracker.example/); p {background: url(https://tracker.example/)}</style>"
+    "<form action='https://tracker.example/'><input type=image src='https://tracker.example/' autofocus></form>"
+)
+
+
 def test_read_html_writes_a_private_file(shell: Shell, address: str) -> None:
-    """`--html` prints the path of a file that holds the content behind a line that forbids to load or run anything."""
-    content = "<p>Grüße</p><script>alert(1)</script><img src='https://tracker.example/'>"
-    message = shell.sandbox.deliver(address, html=content)
+    """`--html` prints the path of a file that shows the mail in a sandboxed frame and may load and run nothing."""
+    message = shell.sandbox.deliver(address, html=HOSTILE_PAGE, subject="</title><script>")
     path = Path(shell.answer("read", message, "--html"))
     try:
-        first, _, rest = path.read_text(encoding="utf-8").partition("\n")
-        assert "default-src 'none'" in first
-        assert rest == content
+        text = path.read_text(encoding="utf-8")
         assert path.stat().st_mode & 0o777 == 0o600
     finally:
         path.unlink()
+    tags = _Page(text).tags
+    assert [tag for tag, _ in tags] == ["meta", "meta", "title", "style", "iframe"]
+    assert "default-src 'none'" in (tags[1][1]["content"] or "")
+    frame = tags[-1][1]
+    assert set(frame) == {"sandbox", "title", "srcdoc"}
+    assert not frame["sandbox"]  # nothing is allowed
+    assert (frame["srcdoc"] or "").replace("x-", "") == HOSTILE_PAGE
+    assert not {tag for tag, _ in _Page(frame["srcdoc"] or "").tags} & {"iframe", "frame", "link", "object", "embed"}
+
+
+def test_no_browser_goes_where_a_mail_sends_it(shell: Shell, address: str) -> None:
+    """A real browser that opens the file does not even connect to what the mail names, refreshes to or would load."""
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("chromium is not installed")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/seen"
+        page = HOSTILE_PAGE.replace("https://tracker.example/", url) + "<p>The end"
+        message = shell.sandbox.deliver(address, html=page)
+        path = Path(shell.answer("read", message, "--html", "--to", "page.html")).absolute()
+        options = ["--headless", "--no-sandbox", "--disable-gpu", "--virtual-time-budget=3000", "--dump-dom"]
+        profile = f"--user-data-dir={shell.home / 'profile'}"
+        shown = subprocess.run(
+            [chromium, *options, profile, path.as_uri()], capture_output=True, text=True, timeout=60, check=True
+        )
+        assert "The end" in shown.stdout
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
 
 
 def test_read_html_goes_where_it_is_told_and_replaces_nothing(shell: Shell, address: str) -> None:
     """`--to` names the file; one that exists stays as it is."""
     message = shell.sandbox.deliver(address, text="1 < 2")
     assert shell.answer("read", message, "--html", "--to", "page.html") == "page.html"
-    assert Path("page.html").read_text(encoding="utf-8").endswith("<pre>1 &lt; 2</pre>")
+    frame = _Page(Path("page.html").read_text(encoding="utf-8")).tags[-1][1]
+    assert frame["srcdoc"] == "<pre>1 &lt; 2</pre>"
     outcome = shell.run("read", message, "--html", "--to", "page.html")
     assert (outcome.status, outcome.stderr) == (1, "tempmailg: page.html: File exists\n")
     assert _json(shell, "read", message, "--html", "--to", "other.html") == {"path": "other.html"}

@@ -6,6 +6,7 @@ import asyncio
 import html
 import json
 import os
+import re
 import tempfile
 import time
 from pathlib import Path
@@ -177,11 +178,19 @@ def _bytes(file: Attachment) -> str:
     return "unknown" if file.size is None else str(file.size)
 
 
-# Put before the mail's own HTML: a browser that shows the file must neither report that to the sender nor run anything.
-_GUARD: Final = """\
+# A browser that shows the file must neither report that to the sender nor run anything. The policy forbids it to load
+# and to run; the frame keeps `<meta http-equiv=refresh>` from leading it elsewhere.
+_PAGE: Final = """\
 <!doctype html><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" \
 content="default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'">
+<title>{title}</title><style>html, body, iframe {{ width: 100%; height: 100%; margin: 0; border: 0 }}</style>
+<iframe sandbox title="The mail" srcdoc="{content}"></iframe>
 """
+
+
+# Browsers connect to what a frame or `<link rel=preconnect>` names before they ask the policy: under another name they
+# are nothing to a browser, and what they would load is forbidden anyway.
+_CONNECTING_TAGS: Final = re.compile(r"<(/?)(?=i?frame|link|object|embed|fencedframe|portal)", re.IGNORECASE)
 
 
 async def save_html(session: Session, message_id: str, to: str | None) -> None:
@@ -189,7 +198,9 @@ async def save_html(session: Session, message_id: str, to: str | None) -> None:
     message = await session.client.get_message(message_id)
     content = message.content if message.is_html else f"<pre>{html.escape(message.content)}</pre>"
     path = _new_file(to)
-    path.write_text(_GUARD + content, encoding="utf-8", errors="replace", newline="")
+    content = _CONNECTING_TAGS.sub(r"<\1x-", content)
+    page = _PAGE.format(title=html.escape(sanitize_line(message.subject)), content=html.escape(content))
+    path.write_text(page, encoding="utf-8", errors="replace", newline="")
     session.screen.path(path)
     session.screen.as_json({"path": str(path)})
 

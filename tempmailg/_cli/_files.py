@@ -96,6 +96,8 @@ def replace_file(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(name, target)  # noqa: PTH105 - a name from mkstemp
-    except BaseException:
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:  # the disk is full, for instance
+            error.filename = str(path)
         raise
