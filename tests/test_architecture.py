@@ -35,6 +35,8 @@ ROOMS = [
     "_download",
     "_waiting",
     "_client",
+    "_caller",
+    "_loop",
     "_portal",
     "_twins",
     "_blocking",
@@ -53,7 +55,7 @@ THIRD_PARTY = {
     "_wire": {"cattrs", "orjson"},
     "_resolver": {"aiohttp"},
     "_aiohttp": {"aiohttp", "yarl"},
-    "_portal": {"anyio", "uvloop"},
+    "_portal": {"anyio"},
     "_client": {"aiohttp"},  # the type of a parameter
     "_blocking": {"aiohttp"},  # the same
     "sandbox": {"aiohttp", "aiosmtpd", "multidict"},
