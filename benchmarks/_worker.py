@@ -113,6 +113,8 @@ def main() -> None:
     contestant = CONTESTANTS[name]
     for module in contestant.hides:
         sys.modules[module] = None  # type: ignore[assignment] # an import of it now fails as if it were missing
+    if "uvloop" in contestant.needs:
+        os.environ["TEMPMAILG_LOOP"] = "uvloop"
     if int(concurrency):
         asyncio.run(_serve_async(contestant, base_url, int(concurrency)))
     else:

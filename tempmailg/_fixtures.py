@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from tempmailg._aiohttp import AiohttpTransport, environment_proxy
 from tempmailg._blocking import Client
+from tempmailg._caller import without_warning
 from tempmailg._client import AsyncClient
 from tempmailg._counting import CountingTransport
 from tempmailg._errors import TempMailError
@@ -62,6 +63,7 @@ class Service:
     def __enter__(self) -> Self:
         return self
 
+    @without_warning()
     def __exit__(self, *exc_info: object) -> None:
         if self._spare is not None:
             with suppress(TempMailError):  # it expires by itself
@@ -83,7 +85,8 @@ class Service:
     @contextmanager
     def mailbox(self) -> Generator[Mailbox]:
         """Give a mailbox to a test."""
-        mailbox = self._renewed() or self.client.create_mailbox()
+        with without_warning():
+            mailbox = self._renewed() or self.client.create_mailbox()
         try:
             yield mailbox
         finally:
@@ -98,6 +101,7 @@ class Service:
             return self.client.update_mailbox(spare, f"t{secrets.token_hex(8)}", spare.domain)
         return None
 
+    @without_warning()
     def _take_back(self, mailbox: Mailbox) -> None:
         if self._is_live:
             self._spare = mailbox
@@ -105,6 +109,7 @@ class Service:
         with suppress(TempMailError):  # the test may have deleted it
             self.client.delete_mailbox(mailbox)
 
+    @without_warning()
     def arrivals(self, mailbox: Mailbox) -> str:
         """Return what arrived in a mailbox, in words that may stand in a public log: no body, no code, no link."""
         try:

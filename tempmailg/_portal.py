@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-import importlib.util
 import os
 import socket
 import sys
@@ -28,7 +27,9 @@ from typing import TYPE_CHECKING, Any, Final, Generic, ParamSpec, TypeVar
 import anyio
 from anyio.from_thread import BlockingPortal
 
+from tempmailg import _caller as caller
 from tempmailg import _errors as err
+from tempmailg._loop import wants_uvloop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -67,6 +68,7 @@ class Lease:
         self.close_client = close_client
         self.closed: bool = False
         self._portal: Portal | None = None
+        self._has_warned = False
 
     def run(self, function: Callable[P, Awaitable[T]], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a coroutine function on the portal's loop, and return its result when it is there."""
@@ -84,22 +86,17 @@ class Lease:
         return portal
 
     def check_caller(self) -> None:
-        """Warn the caller of the public method that calls this, if it blocks an event loop.
+        """Warn the caller of a public method, once for a client, if it blocks an event loop.
 
         Raises:
             ConfigurationError: The loop is the portal's own.
         """
-        try:
-            asyncio.get_running_loop()
-        except RuntimeError:
+        if not caller.runs_a_loop():
             return
         _process.check_caller()
-        method = sys._getframe(2).f_code.co_name  # noqa: SLF001 - inspect.stack() reads source files  # pyright: ignore[reportPrivateUsage]
-        warnings.warn(
-            f"Client.{method} blocks the event loop that runs in this thread: use AsyncClient.{method} there",
-            RuntimeWarning,
-            stacklevel=4,
-        )
+        if not self._has_warned and caller.is_blocking():
+            self._has_warned = True
+            caller.warn()
 
     def check_open(self) -> None:
         """Raise if the lease has ended."""
@@ -146,8 +143,14 @@ class Portal:
         self._started: Future[None] = Future()
         self._stopped = False
         self._thread = threading.Thread(target=self._serve, name="tempmailg", daemon=True)
-        self._thread.start()
-        self._started.result()  # raises what keeps the loop from running
+        try:
+            self._thread.start()
+            self._started.result()
+        except (OSError, RuntimeError) as error:
+            raise err.APIConnectionError(
+                f"the background thread of the blocking client cannot start ({error}), so nothing was sent: "
+                "this process has no file descriptors, threads or memory left"
+            ) from error
 
     def check_caller(self) -> None:
         """Raise where waiting for the portal would never end."""
@@ -264,9 +267,9 @@ class Portal:
         return self._stopped
 
     def _serve(self) -> None:
-        uvloop = sys.platform != "win32" and importlib.util.find_spec("uvloop") is not None
-        _process.uses_libuv |= uvloop
         try:
+            uvloop = wants_uvloop()
+            _process.uses_libuv |= uvloop
             anyio.run(self._main, backend_options={"use_uvloop": uvloop})
         except BaseException as error:  # noqa: BLE001 - raised in the thread that waits for the start
             self._started.set_exception(error)

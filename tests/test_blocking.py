@@ -21,6 +21,7 @@ from multidict import CIMultiDict
 from support.scripted import ScriptedTransport, answer, refusal
 
 from tempmailg import (
+    APIConnectionError,
     AsyncClient,
     Client,
     ClientClosedError,
@@ -31,6 +32,7 @@ from tempmailg import (
     ServerError,
     TempMailError,
     WaitTimeoutError,
+    _caller,
     _portal,
 )
 from tempmailg.sandbox import Sandbox
@@ -334,21 +336,39 @@ def test_a_client_that_sent_nothing_has_no_thread(sandbox: Sandbox) -> None:
 # ---------------------------------------------------------------------------------------------------------- event loops
 
 
-async def test_a_call_in_a_running_loop_warns_once_for_each_place(client: Client) -> None:
-    """In Jupyter or a coroutine a call works, and each line that makes one is told once what to use instead."""
+@pytest.mark.parametrize("first", ["list_domains", "watch", "with_options"])
+async def test_a_call_in_a_coroutine_warns_once(client: Client, first: str) -> None:
+    """A call that blocks the caller's loop works; the client says once, at the caller's line, what to use instead."""
+    calls: dict[str, Callable[[], object]] = {
+        "list_domains": client.list_domains,
+        "watch": lambda: client.watch("a@example.com"),
+        "with_options": lambda: client.with_options(timeout=1.0).list_domains(),
+    }
     with warnings.catch_warnings(record=True) as warned:
-        warnings.simplefilter("default")
-        for _ in range(3):
-            client.list_domains()
-            client.create_mailbox()
+        warnings.simplefilter("always")
+        calls[first]()
+        client.create_mailbox()
         with client.temporary_mailbox():
             pass
-    texts = [str(each.message).partition(": ")[2] for each in warned]
-    assert texts == [
-        f"use AsyncClient.{name} there" for name in ("list_domains", "create_mailbox", "temporary_mailbox")
-    ]
-    assert {each.filename for each in warned} == {__file__}
-    assert {each.category for each in warned} == {RuntimeWarning}
+    (warning,) = warned
+    name = "watch" if first == "watch" else "list_domains"
+    assert str(warning.message).endswith(f"use AsyncClient.{name} there")
+    assert (warning.category, warning.filename) == (RuntimeWarning, __file__)
+
+
+async def test_a_call_beside_a_loop_that_it_does_not_block_is_silent(client: Client) -> None:
+    """What runs in a callback of the loop, as programs under Playwright's sync API do, blocks no task."""
+    answered = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_soon(lambda: answered.set_result(client.list_domains()))
+    assert (await answered).requested_type == "free"
+
+
+async def test_a_caller_that_blocks_knowingly_is_not_warned(client: Client) -> None:
+    """The fixtures of the pytest plugin set up and tear down wherever pytest does, and trouble nobody with that."""
+    with _caller.without_warning():
+        client.list_domains()
+    with pytest.warns(RuntimeWarning, match="list_domains blocks the event loop"):
+        client.list_domains()
 
 
 @pytest.mark.parametrize("use", ["list_domains", "stream_attachment", "close"])
@@ -551,7 +571,7 @@ def test_a_long_call_outlasts_every_look(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_loop_that_cannot_start_is_tried_anew(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
-    """What keeps the loop from starting is raised in the caller; the next call may have more luck."""
+    """What keeps the loop from starting becomes an error of this package; the next call may have more luck."""
 
     def fail(*_args: object, **_options: object) -> None:
         raise OSError(24, "Too many open files")
@@ -559,8 +579,9 @@ def test_a_loop_that_cannot_start_is_tried_anew(monkeypatch: pytest.MonkeyPatch,
     with Client(transport=sandbox.transport()) as client:
         with monkeypatch.context() as patched:
             patched.setattr(anyio, "run", fail)
-            with pytest.raises(OSError, match="Too many open files"):
+            with pytest.raises(APIConnectionError, match="Too many open files") as caught:
                 client.list_domains()
+        assert not caught.value.sent
         client.list_domains()
 
 

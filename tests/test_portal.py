@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,6 +15,7 @@ from tempmailg.sandbox import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 posix = pytest.mark.skipif(os.name != "posix", reason="Windows has no fork, and sends no process Ctrl-C alone")
 
@@ -38,8 +40,12 @@ def big_file(service: Sandbox) -> tuple[str, str]:
 
 def runner(service: Sandbox, file: tuple[str, str], *, uvloop: bool) -> Run:
     """Return what runs a program that finds the sandbox by its environment, and the big attachment as FILE."""
-    where = {"TEMPMAILG_BASE_URL": service.base_url, "TEMPMAILG_API_KEY": service.api_key}
-    return lambda code: run_script(f"FILE = {file!r}\n{code}", uvloop=uvloop, **where)
+    return lambda code: run_script(f"FILE = {file!r}\n{code}", uvloop=uvloop, **where(service))
+
+
+def where(service: Sandbox) -> dict[str, str]:
+    """Return the environment in which a program finds the sandbox."""
+    return {"TEMPMAILG_BASE_URL": service.base_url, "TEMPMAILG_API_KEY": service.api_key}
 
 
 @pytest.fixture
@@ -104,6 +110,158 @@ def work(number):
 with Client() as client, ThreadPoolExecutor(8) as pool:
     print(sum(pool.map(work, range(8))))
     print(threading.active_count())
+"""
+
+
+# --------------------------------------------------------------------------------------------------------------- loops
+
+
+@pytest.mark.parametrize(("asked", "got"), [("", "asyncio"), ("asyncio", "asyncio"), ("uvloop", "uvloop")])
+def test_uvloop_is_used_only_when_asked_for(service: Sandbox, asked: str, got: str) -> None:
+    """That an accelerator is installed, for whatever reason, changes nothing for the blocking client."""
+    pytest.importorskip("uvloop")
+    ended = run_script(
+        """
+        from tempmailg import Client
+        with Client() as client:
+            client.list_domains()
+            print(type(client._lease.portal.loop).__module__.partition(".")[0])
+        """,
+        uvloop=False,
+        **where(service),
+        TEMPMAILG_LOOP=asked,
+    )
+    assert ended == Ended(0, [got], "")
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer"),
+    [
+        ("trio", "TEMPMAILG_LOOP must be asyncio or uvloop, not 'trio'"),
+        ("uvloop", "TEMPMAILG_LOOP asks for uvloop, which is not installed: pip install 'tempmailg[fast]'"),
+    ],
+)
+def test_a_loop_that_cannot_be_had_is_a_clear_error(service: Sandbox, asked: str, answer: str) -> None:
+    """Before anything is sent, the error says what to write instead or what to install."""
+    ended = run_script(
+        """
+        import sys
+        sys.modules["uvloop"] = None  # as if it were not installed
+        from tempmailg import Client, ConfigurationError
+        with Client() as client:
+            try:
+                client.list_domains()
+            except ConfigurationError as error:
+                print(error)
+        """,
+        uvloop=False,
+        **where(service),
+        TEMPMAILG_LOOP=asked,
+    )
+    assert ended == Ended(0, [answer], "")
+
+
+@posix
+def test_without_descriptors_a_call_fails_and_the_next_may_not(run_on_each: Run) -> None:
+    """Where no file can be opened, a call raises an error of this package; when some are free again, calls work."""
+    ended = run_on_each(NO_DESCRIPTORS)
+    assert (ended.status, ended.lines) == (0, ["APIConnectionError False Too many open files", "FreeDomains"])
+
+
+NO_DESCRIPTORS = """
+import os, resource
+import aiohttp, cattrs, encodings.idna, tempmailg._aiohttp, tempmailg._portal
+from tempmailg import APIConnectionError, Client
+
+with Client(max_retries=0) as warm:
+    warm.list_domains()  # loads what would else have to be opened
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+opened = []
+try:
+    while True:
+        opened.append(os.open(os.devnull, os.O_RDONLY))
+except OSError:
+    pass
+with Client(max_retries=0) as client:
+    try:
+        client.list_domains()
+    except APIConnectionError as error:
+        print("APIConnectionError", error.sent, str(error.__cause__).partition("] ")[2])
+    for each in opened[:20]:
+        os.close(each)
+    print("Free" + client.list_domains().requested_type.replace("free", "Domains"))
+"""
+
+
+def test_without_threads_a_call_fails_and_the_next_may_not(run: Run) -> None:
+    """Where no thread can be started, a call raises an error of this package; the next one tries anew."""
+    ended = run(NO_THREADS)
+    assert ended == Ended(0, ["APIConnectionError False", "free"], "")
+
+
+NO_THREADS = """
+import threading
+from tempmailg import APIConnectionError, Client
+
+def refuse(*_, **__):
+    raise RuntimeError("can't start new thread")
+
+names = [name for name in ("_start_new_thread", "_start_joinable_thread") if hasattr(threading, name)]
+starts = {name: getattr(threading, name) for name in names}
+with Client() as client:
+    vars(threading).update(dict.fromkeys(names, refuse))
+    try:
+        client.list_domains()
+    except APIConnectionError as error:
+        assert "can't start new thread" in str(error)
+        print("APIConnectionError", error.sent)
+    vars(threading).update(starts)
+    print(client.list_domains().requested_type)
+"""
+
+
+@pytest.mark.parametrize("asked", ["", "uvloop"])
+@pytest.mark.parametrize("patched_by", ["gevent", "eventlet"])
+def test_where_threads_are_patched_calls_work_beside_each_other(service: Sandbox, patched_by: str, asked: str) -> None:
+    """Ten green threads have their answers, though uvloop, which would hang there, is installed or even asked for."""
+    if find_spec(patched_by) is None:
+        pytest.skip(f"{patched_by} is not installed")
+    ended = run_script(PATCHED[patched_by] + IN_GREEN_THREADS, uvloop=False, **where(service), TEMPMAILG_LOOP=asked)
+    assert ended == Ended(0, ["10 free 0"], "")
+
+
+PATCHED = {
+    "gevent": """
+import warnings
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from gevent import monkey
+    monkey.patch_all()
+    import gevent
+
+def spawn(function):
+    return gevent.spawn(function).get
+""",
+    "eventlet": """
+import warnings
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    import eventlet
+    eventlet.monkey_patch()
+
+def spawn(function):
+    return eventlet.spawn(function).wait
+""",
+}
+
+IN_GREEN_THREADS = """
+import sys
+from tempmailg import Client
+
+with Client() as client:
+    results = [spawn(lambda: client.list_domains().requested_type) for _ in range(10)]
+    answers = [result() for result in results]
+print(len(answers), *set(answers), int("uvloop" in sys.modules))
 """
 
 
@@ -653,4 +811,107 @@ with Client() as client:
     except KeyboardInterrupt:
         print("interrupted")
     client.list_domains()
+"""
+
+
+# --------------------------------------------------------------------------------- other people's loops and notebooks
+
+
+def test_a_loop_in_another_greenlet_is_not_blocked(run: Run) -> None:
+    """A program under Playwright's sync API, whose loop runs in a greenlet of the same thread, sees no warning."""
+    pytest.importorskip("greenlet")
+    assert run(IN_GREENLETS) == Ended(0, ["free", "free"], "")
+
+
+# What `playwright.sync_api` does: a greenlet runs the loop, and each call switches to it until its task is done.
+IN_GREENLETS = """
+import asyncio
+from greenlet import getcurrent, greenlet
+from tempmailg import Client
+
+loop = asyncio.new_event_loop()
+program = getcurrent()
+
+def run_loop():
+    loop.run_until_complete(start())
+
+async def start():
+    loop.call_soon(program.switch)
+    await stopped
+
+def sync(work):
+    task = loop.create_task(work)
+    task.add_done_callback(lambda _: program.switch())
+    while not task.done():
+        dispatcher.switch()
+    return task.result()
+
+stopped = loop.create_future()
+dispatcher = greenlet(run_loop)
+dispatcher.switch()
+with Client() as client:
+    print(client.list_domains().requested_type)
+    sync(asyncio.sleep(0))
+    with client.temporary_mailbox():
+        print(client.list_domains().requested_type)
+stopped.set_result(None)
+dispatcher.switch()
+loop.close()
+"""
+
+
+@pytest.mark.parametrize("awaits", ["pass", "await asyncio.sleep(0)"])
+def test_a_cell_of_a_notebook_is_not_warned(run: Run, awaits: str) -> None:
+    """The loop of Jupyter runs one cell after the other, so a cell may block it, whether or not it awaits something."""
+    pytest.importorskip("IPython")
+    cell = f"with tempmailg.Client() as client:\n    {awaits}\n    print(client.list_domains().requested_type)"
+    assert run(f"CELL = {cell!r}\n{IN_CELL}") == Ended(0, ["free"], "")
+
+
+def test_a_coroutine_in_a_notebook_is_warned(run: Run) -> None:
+    """A coroutine that a cell awaits could use the asynchronous client, and the warning says so."""
+    pytest.importorskip("IPython")
+    cell = (
+        "async def work(client):\n    client.list_domains()\nwith tempmailg.Client() as client:\n    await work(client)"
+    )
+    ended = run(f"CELL = {cell!r}\n{IN_CELL}")
+    assert ended.status == 1
+    assert ended.stderr.splitlines()[-1].startswith("RuntimeWarning: Client.list_domains blocks the event loop")
+
+
+# What `ipykernel` does with a cell: await it in a task of the loop that serves the notebook.
+IN_CELL = """
+import asyncio, warnings
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from IPython.core.interactiveshell import InteractiveShell
+    from traitlets.config import Config
+    shell = InteractiveShell.instance(config=Config({"HistoryAccessor": {"enabled": False}}))
+
+async def kernel():
+    shell.showtraceback = lambda *_, **__: None
+    cell = "import asyncio, tempmailg\\n" + CELL
+    (await shell.run_cell_async(cell, transformed_cell=cell)).raise_error()
+
+asyncio.run(kernel())
+"""
+
+
+def test_fixtures_never_warn(run: Run, tmp_path: Path) -> None:
+    """The plugin sets up and tears down a mailbox in a run that a coroutine started, with warnings as errors."""
+    test = tmp_path / "test_mailbox.py"
+    test.write_text("def test_mailbox(tempmailg_mailbox, tempmailg_client):\n    assert tempmailg_mailbox.email\n")
+    ended = run(f"FOLDER = {str(tmp_path)!r}\n{IN_COROUTINE}")
+    assert (ended.status, "1 passed" in ended.lines[-1]) == (0, True)
+
+
+IN_COROUTINE = """
+import asyncio, os, sys
+import pytest
+
+async def main():
+    return pytest.main(["-q", "-W", "error", "-p", "no:asyncio", "-p", "no:anyio", "-p", "no:cacheprovider", FOLDER])
+
+os.chdir(FOLDER)
+sys.exit(asyncio.run(main()))
 """

@@ -114,7 +114,7 @@ main()
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
 def test_a_program_ends_while_a_look_up_hangs(hanging: Runner, program: str, loop: str) -> None:
     """A call keeps its deadline, and the process does not wait for the look-up when it ends, nor crash."""
-    ended = hanging.run(f"TIMEOUT = 0.2\n{program}", uvloop=loop == "uvloop", TEMPMAILG_LOOP=loop)
+    ended = hanging.run(f"TIMEOUT = 0.2\n{program}", uvloop=loop == "uvloop")
     assert ended == Ended(0, ["timed out"], "")
 
 

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import textwrap
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +24,6 @@ LIMIT: Final = 30.0
 STRICT: Final = ("-X", "dev", "-W", "error", "-W", "ignore:This process:DeprecationWarning")
 
 _SLOW_MACHINE = re.compile(r"^Executing <.*> took [0-9.]+ seconds\n", re.MULTILINE)
-WITHOUT_UVLOOP: Final = "import sys; sys.modules['uvloop'] = None\n"
 
 
 @frozen
@@ -46,14 +46,15 @@ def run_script(code: str, *, uvloop: bool = True, **environment: str) -> Ended:
 
     Args:
         code: The program, indented or not.
-        uvloop: Whether it may find uvloop.
+        uvloop: Whether the blocking client runs on uvloop, where that is installed.
         environment: What to add to the environment's variables.
     """
-    program = ("" if uvloop else WITHOUT_UVLOOP) + textwrap.dedent(code)
+    program = textwrap.dedent(code)
+    loop = "uvloop" if uvloop and find_spec("uvloop") else "asyncio"
     root = str(Path(tempmailg.__file__).parents[1])
     ended = subprocess.run(
         [sys.executable, *STRICT, "-c", program],
-        env={**os.environ, "PYTHONPATH": root, **environment},
+        env={**os.environ, "PYTHONPATH": root, "TEMPMAILG_LOOP": loop, **environment},
         capture_output=True,
         text=True,
         timeout=LIMIT,

@@ -1,0 +1,57 @@
+"""Which event loop the blocking client runs on: asyncio's, or uvloop's where that is asked for and can do no harm.
+
+uvloop makes a call cheaper, but it aborts the process where file descriptors run out as it starts, and hangs where
+gevent or eventlet have made threads into something else. So being installed is no reason to use it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import threading
+from types import BuiltinFunctionType
+from typing import Final
+
+from tempmailg import _errors as err
+
+__all__ = ["VARIABLE", "wants_uvloop"]
+
+VARIABLE: Final = "TEMPMAILG_LOOP"
+
+_ENOUGH: Final = 16
+"""File descriptors that uvloop needs to start, and some more for the first connections."""
+
+
+def wants_uvloop() -> bool:
+    """Return whether the environment asks for uvloop, and it is safe to grant it.
+
+    Raises:
+        ConfigurationError: ``TEMPMAILG_LOOP`` names no loop, or one that is not installed.
+    """
+    wanted = os.environ.get(VARIABLE) or "asyncio"
+    if wanted not in ("asyncio", "uvloop"):
+        raise err.ConfigurationError(f"{VARIABLE} must be asyncio or uvloop, not {wanted[:40]!r}")
+    if wanted == "asyncio":
+        return False
+    if importlib.util.find_spec("uvloop") is None:
+        raise err.ConfigurationError(
+            f"{VARIABLE} asks for uvloop, which is not installed: pip install 'tempmailg[fast]'"
+        )
+    return _has_real_threads() and _has_descriptors()
+
+
+def _has_real_threads() -> bool:
+    """Return whether a thread is one of the system's: gevent and eventlet replace what is built in."""
+    return isinstance(threading.get_ident, BuiltinFunctionType)
+
+
+def _has_descriptors() -> bool:
+    opened: list[int] = []
+    try:
+        opened.extend(os.open(os.devnull, os.O_RDONLY) for _ in range(_ENOUGH))
+    except OSError:
+        return False
+    finally:
+        for each in opened:
+            os.close(each)
+    return True
