@@ -156,7 +156,7 @@ class TestCodes:
         content = "Your code is 111111. Another code: 222222.\n\n@login.example.com #482913"
         (candidate,) = _extract.find_codes(content, is_html=False)
         assert candidate.value == "482913"
-        assert candidate.reason.endswith("tells it to programs")
+        assert candidate.reason.endswith("gives it to programs")
 
     def test_a_code_may_look_like_a_year(self) -> None:
         """A year-like number is a code where it is plainly called one, and a year elsewhere."""

@@ -10,7 +10,21 @@ from typing import Any, cast
 
 import pytest
 
-_MODULES = ("__init__", "_address", "_codes", "_context", "_html", "_links", "_page", "_quotes", "_shapes", "_words")
+from tempmailg._extract import _typed
+
+_MODULES = (
+    "__init__",
+    "_address",
+    "_codes",
+    "_context",
+    "_html",
+    "_links",
+    "_page",
+    "_quotes",
+    "_shapes",
+    "_typed",
+    "_words",
+)
 _SIZE = 2_000
 _UNMEASURED = 0.005
 """Seconds below which a pattern is linear beyond doubt: 4 million steps take longer."""
@@ -82,6 +96,7 @@ def _patterns() -> Iterator[tuple[str, re.Pattern[str]]]:
         found = vars(importlib.import_module(f"tempmailg._extract.{module}".removesuffix(".__init__")))
         for name, value in found.items():
             yield from _inside(f"{module}.{name}", value)
+    yield from _inside("_typed._tables", _typed._tables())
 
 
 def _inside(name: str, value: Any) -> Iterator[tuple[str, re.Pattern[str]]]:

@@ -11,12 +11,13 @@ from tempmailg._extract import _words
 from tempmailg._extract._words import Kind, find_words, fold
 
 _LINES = (Path(_words.__file__).with_name("words.txt")).read_text(encoding="utf-8").splitlines()
-_ROWS = [line for line in _LINES if " = " in line and not line.startswith("#")]
+_LEXICON = _LINES[: _LINES.index("[written]")]
+_ROWS = [line for line in _LEXICON if " = " in line and not line.startswith("#")]
 
 
 def _sections() -> list[tuple[str, list[tuple[str, list[str]]]]]:
     found: list[tuple[str, list[tuple[str, list[str]]]]] = []
-    for line in _LINES:
+    for line in _LEXICON:
         kind, equals, words = line.partition(" = ")
         if line.startswith("["):
             found.append((line.strip("[]"), []))

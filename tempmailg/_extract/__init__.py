@@ -109,12 +109,12 @@ def find_codes(
     """
     return [
         CodeCandidate(
-            value=finding.spot.value,
+            value=finding.span.value,
             score=finding.points,
-            reason=_told(finding.spot.shape.words, finding.clues),
+            reason=_told(finding.span.shape.words, finding.clues),
             place=finding.place,
-            start=finding.spot.start,
-            end=finding.spot.end,
+            start=finding.span.start,
+            end=finding.span.end,
         )
         for finding in _code_findings(
             content, is_html=is_html, subject=subject, sender_name=sender_name, fits=_criteria(length, pattern)

@@ -9,13 +9,14 @@ every other.
 from __future__ import annotations
 
 import re
-from itertools import accumulate
+from itertools import accumulate, chain, pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tempmailg._extract._clues import Clue
-from tempmailg._extract._context import Context, read_context
-from tempmailg._extract._shapes import Shape, Span, find_spots, find_tokens, to_ascii
-from tempmailg._extract._words import EVERYWHERE, Hit, Kind, Languages, find_words, kinds_of, languages_of
+from tempmailg._extract._context import REACH, Context, read_context
+from tempmailg._extract._shapes import Shape, Span, find_spans, find_tokens, to_ascii
+from tempmailg._extract._typed import user_names, without_names, without_typed
+from tempmailg._extract._words import EVERYWHERE, Hit, Kind, Languages, Words, find_words, fold, kinds_of, languages_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -37,18 +38,24 @@ NAMED_DIRECTLY = Clue(5.0, "called a code by the word before it")
 NAMED_HERE = Clue(4.0, "called a code right before it")
 NAMED_BEFORE = Clue(3.0, "called a code before it")
 NAMED_AFTER = Clue(3.5, "called a code after it")
+NAMED_NUMBER = Clue(3.0, "called the number to type")
 NAMED_NEXT = Clue(1.5, "the next sentence speaks of a code")
 NAMED_PASSWORD = Clue(4.5, "called a password")
 NAMED_OTHER = Clue(-7.0, "called something else")
 FOLLOWED_BY_OTHER = Clue(-2.0, "followed by the name of something else")
+SAMPLE = Clue(-7.0, "given as an example")
+CITED = Clue(-7.0, "in a sentence that is cited")
+VOID = Clue(-6.0, "it counts no more")
+QUOTED = Clue(-6.0, "in a quoted message")
 AMOUNT = Clue(-6.0, "an amount")
-PRICES = Clue(-2.5, "beside a price or percentage")
+PRICES = Clue(-2.5, "beside a percentage")
 DIALLED = Clue(-6.0, "part of a number to dial")
 
 # What they say it is for.
 ONE_TIME = Clue(2.0, "for one use")
 PURPOSE = Clue(1.5, "beside words of signing in or confirming")
 TYPED = Clue(1.5, "to be typed")
+TYPED_HERE = Clue(4.5, "asked for right before it")
 LIMITED = Clue(0.5, "short-lived or secret")
 
 # Where it stands.
@@ -62,7 +69,7 @@ SUBJECT_CODE = Clue(2.0, "the subject announces a code")
 SUBJECT_PURPOSE = Clue(1.5, "the subject speaks of signing in or confirming")
 SUBJECT_OTHER = Clue(-2.5, "the subject speaks of something else")
 SUBJECT_SILENT = Clue(-1.0, "the subject speaks of no code")
-TRADE = Clue(-1.5, "the message speaks of prices")
+TRADE = Clue(-4.0, "the message speaks of prices")
 MEETING = Clue(-6.0, "the message invites to a call")
 SOLE = Clue(4.0, "the message is hardly more than it")
 BRIEF = Clue(2.0, "the message holds little else")
@@ -73,11 +80,13 @@ UNNAMED_LETTERS = Clue(-6.0, "letters that nobody calls a code")
 AIMLESS = Clue(-3.0, "nothing says what it is for")
 
 _CODE = Kind.CODE | Kind.OTP
-_NAMING = _CODE | Kind.SECRET | Kind.OTHER
+_NAMING = _CODE | Kind.SECRET | Kind.OTHER | Kind.LABEL | Kind.NUMBER
 _PURPOSE = Kind.ACT | Kind.PROOF
 
 _NEXT = 6
 """Characters between a name and the code it names, at most, to stand next to it: `code is 1234`."""
+_BESIDE = 16
+"""The same for a password: `password is now 1234`."""
 _NEAR = 30
 """The same, to stand right before it."""
 _LABEL = 40
@@ -90,20 +99,26 @@ _RIVAL = 2.0
 """Points from which a value could be a code."""
 _TELLING = 800
 """Characters of a message that are read to tell its language."""
+_BEGINNING = 300
+"""Characters of a text whose words also count for a code in the subject."""
 _SOLE, _BRIEF = 24, 60
 """Letters and digits of a message that is nothing but a code, or holds little else."""
 
 _VAGUE = frozenset({Shape.LETTERS, Shape.PHRASE, Shape.WORD_NUMBER, Shape.YEAR})
-_NEEDS_NAME = frozenset({Shape.LETTERS, Shape.LETTER_BLOCKS, Shape.PHRASE, Shape.WORD_NUMBER})
-_ADJACENT = re.compile(
-    r"[ '’-]?(?:(?:de|del|do|da|di|d|du|of|for|za|na|pour|para|per|til|fur|der|des) )?", re.IGNORECASE
+_NEEDS_NAME = frozenset({Shape.LETTERS, Shape.LETTER_BLOCKS, Shape.PHRASE, Shape.WORD_NUMBER, Shape.UNEVEN})
+_CLEAR_SHAPES = frozenset(
+    {Shape.DIGITS_6, Shape.GROUPED, Shape.SPACED, Shape.BLOCKS, Shape.MIXED, Shape.LETTER_BLOCKS, Shape.PREFIXED}
 )
-_PRICE = re.compile(r"[%$€£¥₹₽₩₺₫₪]")
+_JOINER = re.compile(r"[ '’-]*")
+_DESCRIBED = re.compile(r"[ \t]*(?:(?:no|nr|n[°ºo]|num|№|#)[.]?[ \t]*)?", re.IGNORECASE)
+_PRICE = re.compile(r"%")
 _AMOUNT = re.compile(r"[$€£¥₹₽₩₺₫₪]\s?\d|\d\s?[€$£₽₺₫₪]")
 _DIALLED = re.compile(r"#|,,")
 _DIALLING = re.compile(r",,\d")
 _ORIGIN_BOUND = re.compile(r"^@[\w.-]++ #(\S{4,32})(?: [^\n]*+)?\Z", re.MULTILINE)
 _DECORATION = re.compile(r"[\W_]++")
+_CITATION_ENDS = frozenset('”“»«"」』’')
+_CITATION = re.compile(r"[“„«»\"「『‘]")
 
 
 Place = Literal["subject", "text"]
@@ -115,23 +130,24 @@ class Mail(NamedTuple):
     subject: str
     text: str
     loud: tuple[tuple[int, int], ...] = ()
+    quoted: tuple[tuple[int, int], ...] = ()
 
 
 class Finding(NamedTuple):
-    """A spot with the clues for and against it."""
+    """A span with the clues for and against it."""
 
     place: Place
-    spot: Span
+    span: Span
     clues: tuple[Clue, ...]
 
     @property
     def points(self) -> float:
         """The sum of the evidence."""
-        return self.spot.shape.points + sum(clue.points for clue in self.clues)
+        return self.span.shape.points + sum(clue.points for clue in self.clues)
 
 
-class _Words(NamedTuple):
-    """The words of the lexicon around a spot, piece by piece as in `Context`."""
+class _Hits(NamedTuple):
+    """The words of the lexicon around a span, part by part as in `Context`."""
 
     before: tuple[Hit, ...]
     lead: tuple[Hit, ...]
@@ -139,21 +155,47 @@ class _Words(NamedTuple):
     following: tuple[Hit, ...]
 
 
+class _Place(NamedTuple):
+    """A subject or a text that is searched: its digits in ASCII, with what has another form blanked out."""
+
+    name: Place
+    text: str
+    loud: tuple[tuple[int, int], ...]
+    quoted: tuple[tuple[int, int], ...]
+
+
 def find(mail: Mail, fits: Callable[[str], bool] | None = None) -> list[Finding]:
     """Find the codes of a message, the best first, each value once; `fits` narrows them to what a caller expects."""
-    if told := _origin_bound(mail.text):
-        return [told]
+    if found := _origin_bound(mail.text):
+        return [found]
     subject, text = to_ascii(mail.subject), to_ascii(mail.text)
-    subject_spots, text_spots = _spots(subject, fits), _spots(text, fits)
-    if not subject_spots and not text_spots:
+    names = user_names(text)
+    places = (
+        _Place("subject", without_names(without_typed(subject), names), (), ()),
+        _Place("text", without_names(without_typed(text), names), mail.loud, mail.quoted),
+    )
+    spans = [_spans(place.text, fits) for place in places]
+    if not any(spans):
         return []
     languages = languages_of(f"{subject} {text[:_TELLING]}")
     general = tuple(_mail_clues(subject, text, languages))
-    findings = [
-        *_judge("subject", Mail(subject, subject), subject_spots, general, languages),
-        *_judge("text", Mail(subject, text, mail.loud), text_spots, general, languages),
+    judged = (_judge(place, found, general, languages) for place, found in zip(places, spans, strict=True))
+    findings = list(chain.from_iterable(judged))
+    return _best_of_each_value(_without_rivals(_with_beginning(findings, text, languages)))
+
+
+def _with_beginning(findings: list[Finding], text: str, languages: Languages | None) -> list[Finding]:
+    """Let the text say how long a code lasts that stands in the subject."""
+    if all(finding.place == "text" for finding in findings):
+        return findings
+    if not kinds_of(find_words(text[:_BEGINNING], languages)) & Kind.LIMITS:
+        return findings
+    return [
+        finding._replace(clues=(*(clue for clue in finding.clues if clue is not AIMLESS), LIMITED))
+        if finding.place == "subject"
+        else finding
+        for finding in findings
     ]
-    return _best_of_each_value(_without_rivals(findings))
 
 
 def _origin_bound(text: str) -> Finding | None:
@@ -161,117 +203,187 @@ def _origin_bound(text: str) -> Finding | None:
     found = _ORIGIN_BOUND.search(text.rstrip())
     if found is None:
         return None
-    spot = Span(found.start(1), found.end(1), found[1], Shape.AS_ASKED)
-    return Finding("text", spot, (Clue(CERTAIN, "the last line tells it to programs"),))
+    span = Span(found.start(1), found.end(1), found[1], Shape.AS_ASKED)
+    return Finding("text", span, (Clue(CERTAIN, "the last line gives it to programs"),))
 
 
-def _spots(text: str, fits: Callable[[str], bool] | None) -> list[Span]:
+def _spans(text: str, fits: Callable[[str], bool] | None) -> list[Span]:
     if fits is None:
-        return find_spots(text)
-    known = [spot for spot in find_spots(text) if fits(spot.value) or fits(text[spot.start : spot.end])]
+        return find_spans(text)
+    known = [span for span in find_spans(text) if fits(span.value) or fits(text[span.start : span.end])]
     return known or find_tokens(text, fits)
 
 
 def _judge(
-    place: Place, mail: Mail, spots: list[Span], general: tuple[Clue, ...], languages: Languages | None
+    place: _Place, spans: list[Span], general: tuple[Clue, ...], languages: Languages | None
 ) -> Iterator[Finding]:
-    text = mail.text
-    for spot, floor, ceiling in zip(spots, _floors(spots), _ceilings(spots, len(text)), strict=True):
-        around = read_context(text, spot.start, spot.end, floor=floor, ceiling=ceiling)
-        clues = [*_word_clues(spot, around, languages), *_place_clues(spot, around, mail.loud), *general]
-        yield Finding(place, spot, (*clues, *_doubts(spot, clues)))
+    if not spans:
+        return
+    text = place.text
+    words = Words(text, languages, [(_line_start(text, span.start - _REACHED), span.end + _REACHED) for span in spans])
+    words.replace(lambda hits: _with_compounds(text, hits))
+    spans = [span for span in spans if not _is_described(span, text, words)]
+    for span, floor, ceiling in zip(spans, _floors(spans), _ceilings(spans, len(text)), strict=True):
+        around = read_context(text, span.start, span.end, floor=floor, ceiling=ceiling)
+        hits = _Hits(*(words.between(part.start, part.end) for part in around[:4]))
+        clues = [*_word_clues(span, text, around, hits), *_place_clues(span, around, place), *general]
+        yield Finding(place.name, span, (*clues, *_doubts(span, clues)))
 
 
-def _floors(spots: Sequence[Span]) -> list[int]:
-    """Return where the words of each spot begin: behind the one before, for a name belongs to what it names first."""
-    ends = (0 if spot.shape in _VAGUE else spot.end for spot in spots)
-    return [0, *accumulate(ends, max)][: len(spots)]
+_REACHED = 2 * REACH
 
 
-def _ceilings(spots: Sequence[Span], end: int) -> list[int]:
-    starts = (end if spot.shape in _VAGUE else spot.start for spot in reversed(spots))
-    return [end, *accumulate(starts, min)][: len(spots)][::-1]
+def _line_start(text: str, position: int) -> int:
+    """Return where the word begins that stands at a position, or the text."""
+    return max(text.rfind(" ", 0, max(position, 0)), 0)
 
 
-def _word_clues(spot: Span, around: Context, languages: Languages | None) -> Iterator[Clue]:
-    """Yield what the words around a spot say about it."""
-    words = _Words(*(_read(piece, languages) for piece in around[:4]))
-    name = _name_clue(around, words)
-    if name and (name is not NAMED_PASSWORD or spot.value.isdigit()):
+def _is_described(span: Span, text: str, words: Words) -> bool:
+    """Whether the word right before a number says whose or what it is: `account 4711`, `order no. 4711`."""
+    start = max(0, span.start - _LABEL, text.rfind("\n", 0, span.start) + 1, text.rfind("\t", 0, span.start) + 1)
+    naming = [hit for hit in words.between(start, span.start) if hit.kind & _NAMING]
+    if not naming or naming[-1].kind & (_CODE | Kind.SECRET) or not naming[-1].kind & (Kind.OTHER | Kind.LABEL):
+        return False
+    return _DESCRIBED.fullmatch(text, naming[-1].end, span.start) is not None
+
+
+def _floors(spans: Sequence[Span]) -> list[int]:
+    """Return where the words of each span begin: behind the one before, for a name belongs to what it names first."""
+    ends = (0 if span.shape in _VAGUE else span.end for span in spans)
+    return [0, *accumulate(ends, max)][: len(spans)]
+
+
+def _ceilings(spans: Sequence[Span], end: int) -> list[int]:
+    starts = (end if span.shape in _VAGUE else span.start for span in reversed(spans))
+    return [end, *accumulate(starts, min)][: len(spans)][::-1]
+
+
+def _word_clues(span: Span, text: str, around: Context, hits: _Hits) -> Iterator[Clue]:
+    """Yield what the words around a span say about it."""
+    name = _name_clue(span, around, hits)
+    if name and (name is not NAMED_PASSWORD or span.value.isdigit()):
         yield name
     if name is NAMED_OTHER:
         return
-    near = kinds_of((*words.before, *words.lead, *words.after))
-    beyond = near | kinds_of(words.following)
+    near = kinds_of((*hits.before, *hits.lead, *hits.after))
+    beyond = near | kinds_of(hits.following)
     if near & Kind.OTP:
         yield ONE_TIME
-    if beyond & _PURPOSE:
+    if beyond & _PURPOSE or (near & _CODE and near & Kind.LABEL):
         yield PURPOSE
     if beyond & Kind.ENTER:
-        yield TYPED
-    if kinds_of((*words.after, *words.following)) & Kind.LIMITS:
+        yield TYPED_HERE if _is_asked_for(span, text, around, hits) else TYPED
+    if kinds_of((*hits.after, *hits.following)) & Kind.LIMITS:
         yield LIMITED
-    if any(hit.kind & Kind.UNIT and hit.start <= 1 for hit in words.after):
+    yield from _objections(span, text, around, hits)
+
+
+def _objections(span: Span, text: str, around: Context, hits: _Hits) -> Iterator[Clue]:
+    """Yield what the words around a span say against it."""
+    if any(hit.kind & Kind.UNIT and hit.start <= span.end + 1 for hit in hits.after):
         yield AMOUNT
-    if _PRICE.search(around.before) or _PRICE.search(around.after):
+    if _PRICE.search(text, around.before.start, around.before.end) or _PRICE.search(text, span.end, around.after.end):
         yield PRICES
-    if _DIALLED.match(around.after):
+    if _DIALLED.match(text, span.end):
         yield DIALLED
+    if kinds_of(hits.before) & Kind.SAMPLE:
+        yield SAMPLE
+    if _is_void(span, hits):
+        yield VOID
+    if kinds_of(hits.before) & _CODE and _is_cited(span, text, around):
+        yield CITED
 
 
-def _name_clue(around: Context, words: _Words) -> Clue | None:
-    """Return the clue of what a spot is called: by the words before it, else after it, else in the next sentence."""
-    here = kinds_of(words.before) & _NAMING
-    hits, piece, reach = (words.before, around.before, _LABEL) if here else (words.lead, around.lead, _HEADING)
-    name = _name(hits)
-    gap = len(piece) - name.end if name else 0
-    if name and name.kind & _CODE:
+def _is_asked_for(span: Span, text: str, around: Context, hits: _Hits) -> bool:
+    """Whether the words right before a span ask to type it: `Enter KXRT-QWLM`, or alone below such a line."""
+    if span.shape not in _CLEAR_SHAPES or kinds_of((*hits.after, *hits.following)) & Kind.OTHER:
+        return False
+    asking = [hit for hit in hits.before if hit.kind & Kind.ENTER]
+    if asking and not _DECORATION.sub("", text[asking[-1].end : span.start]):
+        return True
+    return around.alone and bool(kinds_of(hits.lead) & Kind.ENTER)
+
+
+def _is_void(span: Span, hits: _Hits) -> bool:
+    """Whether its own sentence says that a code counts no more; one about other codes does not."""
+    if any(hit.kind & Kind.VOID and span.start - hit.end <= _BESIDE for hit in hits.before):
+        return True
+    void = next((hit for hit in hits.after if hit.kind & Kind.VOID), None)
+    return void is not None and not any(hit.kind & _CODE and hit.start < void.start for hit in hits.after)
+
+
+def _is_cited(span: Span, text: str, around: Context) -> bool:
+    """Whether a span and the words that call it a code stand between quotation marks, as in a warning."""
+    opened = [found.start() for found in _CITATION.finditer(text, around.before.start, span.start)]
+    if not opened or len(opened) % 2 == 0:
+        return False
+    inside = text[opened[-1] + 1 : span.start]
+    closed = text[span.end : span.end + 2]
+    return len(inside.split()) > 1 and bool(closed) and closed.lstrip(".!,")[:1] in _CITATION_ENDS
+
+
+def _name_clue(span: Span, around: Context, hits: _Hits) -> Clue | None:
+    """Return the clue of what a span is called: by the words before it, else after it, else in the next sentence."""
+    here = bool(kinds_of(hits.before) & _NAMING)
+    part, end = (hits.before, span.start) if here else (hits.lead, around.lead.end)
+    named = _named_before(part, end, _LABEL if here else _HEADING)
+    return named or _name_after(span, hits)
+
+
+def _named_before(hits: Sequence[Hit], end: int, reach: int) -> Clue | None:
+    """Return what the words before a place say comes there.
+
+    The nearest word names it, with exceptions: a sentence that asks to type something means the code; the code of an
+    account or a payment is a code; and a password names only what it stands next to.
+    """
+    naming = [hit for hit in hits if hit.kind & _NAMING]
+    if not naming:
+        return None
+    last, codes = naming[-1], [hit for hit in naming if hit.kind & _CODE]
+    kinds = kinds_of(hits)
+    if not codes and kinds & Kind.ENTER and all(hit.kind & Kind.NUMBER for hit in naming):
+        return NAMED_NUMBER
+    if last.kind & Kind.OTHER and not (codes and kinds & Kind.ENTER):
+        return NAMED_OTHER if end - last.end <= reach else None
+    if codes:
+        gap = end - codes[-1].end
         return NAMED_DIRECTLY if gap <= _NEXT else NAMED_HERE if gap <= _NEAR else NAMED_BEFORE
-    if name and name.kind & Kind.OTHER and gap <= reach:
-        return NAMED_OTHER
-    if name and name.kind & Kind.SECRET:
-        return NAMED_PASSWORD
-    return _name_after(words)
+    if last.kind & Kind.SECRET:
+        return NAMED_PASSWORD if end - last.end <= _BESIDE else None
+    return NAMED_OTHER if end - last.end <= reach else None
 
 
-def _name_after(words: _Words) -> Clue | None:
-    kinds = kinds_of(words.after)
+def _name_after(span: Span, hits: _Hits) -> Clue | None:
+    kinds = kinds_of(hits.after)
     if kinds & _CODE:
         return NAMED_AFTER
-    if kinds & Kind.SECRET:
+    if any(hit.kind & Kind.SECRET and hit.start - span.end <= _NEAR for hit in hits.after):
         return NAMED_PASSWORD
-    if any(hit.kind & Kind.OTHER and hit.start <= _FOLLOWS for hit in words.after):
+    if any(hit.kind & Kind.OTHER and hit.start - span.end <= _FOLLOWS for hit in hits.after):
         return FOLLOWED_BY_OTHER
-    return NAMED_NEXT if kinds_of(words.following) & _CODE else None
+    return NAMED_NEXT if kinds_of(hits.following) & _CODE else None
 
 
-def _name(hits: Sequence[Hit]) -> Hit | None:
-    """Return the word that names what comes next: the nearest, but a sentence that asks to type means the code."""
-    names = [hit for hit in hits if hit.kind & _NAMING]
-    codes = [hit for hit in names if hit.kind & _CODE]
-    if codes and kinds_of(hits) & Kind.ENTER:
-        return codes[-1]
-    return names[-1] if names else None
-
-
-def _place_clues(spot: Span, around: Context, loud: tuple[tuple[int, int], ...]) -> Iterator[Clue]:
+def _place_clues(span: Span, around: Context, place: _Place) -> Iterator[Clue]:
     if around.alone:
         yield ALONE
-    if any(start <= spot.start and spot.end <= end for start, end in loud):
+    if any(start <= span.start and span.end <= end for start, end in place.loud):
         yield LOUD
+    if any(start <= span.start < end for start, end in place.quoted):
+        yield QUOTED
 
 
 def _mail_clues(subject: str, text: str, languages: Languages | None) -> Iterator[Clue]:
     """Yield what the message as a whole says about any code in it."""
-    kinds = kinds_of(_read(subject, languages))
+    kinds = kinds_of(_with_compounds(fold(subject), list(find_words(subject, languages))))
     if kinds & _CODE:
         yield SUBJECT_CODE
-    if kinds & (_PURPOSE | Kind.OTP):
+    if kinds & (_PURPOSE | Kind.OTP) and not (kinds & Kind.OTHER and not kinds & _CODE):
         yield SUBJECT_PURPOSE
-    if not kinds & (_CODE | Kind.ACT):
+    if not kinds & _CODE and (kinds & Kind.OTHER or not kinds & Kind.ACT):
         yield from _subject_doubts(subject, kinds, text)
     size = len(_DECORATION.sub("", subject + text[:_TELLING]))
-    if size <= _BRIEF:
+    if size <= _BRIEF and not (kinds & Kind.OTHER and not kinds & _CODE):
         yield SOLE if size <= _SOLE else BRIEF
     if _DIALLING.search(text):
         yield MEETING
@@ -283,20 +395,24 @@ def _subject_doubts(subject: str, kinds: int, text: str) -> Iterator[Clue]:
         yield SUBJECT_OTHER
         if _AMOUNT.search(text, 0, _TELLING):
             yield TRADE
-    elif subject and not kinds & _PURPOSE:
+    elif subject and not kinds & (_PURPOSE | Kind.LABEL):
         yield SUBJECT_SILENT
     if kinds_of(find_words(f"{subject} {text[:_TELLING]}", EVERYWHERE)) & Kind.MEETING:
         yield MEETING
 
 
-def _doubts(spot: Span, clues: Sequence[Clue]) -> Iterator[Clue]:
-    """Yield what speaks against a spot because it is missing."""
-    named = {NAMED_DIRECTLY, NAMED_HERE, NAMED_BEFORE, NAMED_AFTER, NAMED_PASSWORD}.intersection(clues)
-    if not named and spot.shape in _NEEDS_NAME:
+_NAMES = frozenset({NAMED_DIRECTLY, NAMED_HERE, NAMED_BEFORE, NAMED_AFTER, NAMED_PASSWORD, NAMED_NUMBER, TYPED_HERE})
+_AIMS = frozenset({NAMED_PASSWORD, ONE_TIME, PURPOSE, LIMITED, SUBJECT_PURPOSE, SOLE, BRIEF})
+
+
+def _doubts(span: Span, clues: Sequence[Clue]) -> Iterator[Clue]:
+    """Yield what speaks against a span because it is missing."""
+    named = _NAMES.intersection(clues)
+    if not named and span.shape in _NEEDS_NAME:
         yield UNNAMED_LETTERS
     elif not named and not any(reasons.issubset(clues) for reasons in _INSTEAD_OF_A_NAME):
         yield UNNAMED
-    if not {NAMED_PASSWORD, ONE_TIME, PURPOSE, LIMITED, SUBJECT_PURPOSE, SOLE, BRIEF}.intersection(clues):
+    if not _AIMS.intersection(clues) and not {ALONE, LOUD, TYPED_HERE}.issubset(clues):
         yield AIMLESS
 
 
@@ -307,17 +423,20 @@ _INSTEAD_OF_A_NAME = (
     {TYPED, NAMED_NEXT, PURPOSE},
     {ALONE, TYPED, SUBJECT_PURPOSE},
     {TYPED, PURPOSE, SUBJECT_PURPOSE},
+    {ALONE, LOUD, SUBJECT_PURPOSE},
+    {ALONE, LOUD, TYPED},
+    {ALONE, TYPED, PURPOSE},
 )
 """Clues that together make up for a missing name."""
 
 
 def _without_rivals(findings: list[Finding]) -> list[Finding]:
     """Credit a value beside which nothing else in the message could be a code."""
-    rivals = {_key(finding.spot) for finding in findings if finding.points >= _RIVAL}
+    rivals = {_key(finding.span) for finding in findings if finding.points >= _RIVAL}
     if len(rivals) != 1:
         return findings
     return [
-        finding._replace(clues=(*finding.clues, ONLY)) if _key(finding.spot) in rivals else finding
+        finding._replace(clues=(*finding.clues, ONLY)) if _key(finding.span) in rivals else finding
         for finding in findings
     ]
 
@@ -327,7 +446,7 @@ def _best_of_each_value(findings: list[Finding]) -> list[Finding]:
     places: dict[str, set[Place]] = {}
     best: dict[str, Finding] = {}
     for finding in sorted(findings, key=lambda finding: -finding.points):
-        key = _key(finding.spot)
+        key = _key(finding.span)
         best.setdefault(key, finding)
         places.setdefault(key, set()).add(finding.place)
     ranked = [
@@ -337,24 +456,43 @@ def _best_of_each_value(findings: list[Finding]) -> list[Finding]:
     return sorted(ranked, key=lambda finding: -finding.points)
 
 
-def _key(spot: Span) -> str:
-    """Return what makes two spots the same code: `G-123456` is `123456`."""
-    value = spot.value[2:] if spot.shape is Shape.PREFIXED else spot.value
+def _key(span: Span) -> str:
+    """Return what makes two spans the same code: `G-123456` is `123456`."""
+    value = span.value[2:] if span.shape is Shape.PREFIXED else span.value
     return value.replace("-", "").upper()
 
 
-def _read(text: str, languages: Languages | None) -> tuple[Hit, ...]:
-    """Find the words of a piece of text; a code that the word beside it makes something else counts as that."""
-    hits = find_words(text, languages)
-    others = [hit for hit in hits if hit.kind & Kind.OTHER]
-    return tuple(
-        hit._replace(kind=Kind.OTHER)
-        if hit.kind & _CODE and any(_adjacent(text, hit, other) for other in others)
-        else hit
-        for hit in hits
-    )
+def _with_compounds(text: str, hits: list[Hit]) -> list[Hit]:
+    """Join words that are one name: a postal code is no code, a verification number is one."""
+    words = [index for index, hit in enumerate(hits) if hit.kind & (_NAMING | _PURPOSE)]
+    joined = list(hits)
+    for left, right in pairwise(words):
+        one, other = hits[left], hits[right]
+        if not _adjoin(text, hits, left, right):
+            continue
+        for index, beside in ((left, other), (right, one)):
+            joined[index] = _beside(joined[index], hits[index], beside)
+    return joined
 
 
-def _adjacent(text: str, one: Hit, other: Hit) -> bool:
-    first, second = sorted((one, other))
-    return _ADJACENT.fullmatch(text, first.end, second.start) is not None
+def _beside(known: Hit, hit: Hit, other: Hit) -> Hit:
+    """Return what a word is beside another one."""
+    if hit.kind & (_CODE | Kind.SECRET) and other.kind & Kind.OTHER:
+        return hit._replace(kind=Kind.OTHER)
+    if hit.kind & Kind.NUMBER and other.kind & Kind.OTHER:
+        return hit._replace(kind=Kind.OTHER)
+    if hit.kind & Kind.NUMBER and other.kind & (_PURPOSE | Kind.OTP) and not other.kind & Kind.LABEL:
+        return known if known.kind & Kind.OTHER else hit._replace(kind=Kind.CODE)
+    if hit.kind & Kind.NUMBER and other.kind & Kind.LABEL:
+        return hit._replace(kind=Kind.LABEL)
+    return known
+
+
+def _adjoin(text: str, hits: list[Hit], left: int, right: int) -> bool:
+    """Whether only particles stand between two words: `code of the order`."""
+    position = hits[left].end
+    for between in hits[left + 1 : right]:
+        if not between.kind & Kind.PARTICLE or not _JOINER.fullmatch(text, position, between.start):
+            return False
+        position = between.end
+    return hits[right].start >= hits[left].end and _JOINER.fullmatch(text, position, hits[right].start) is not None

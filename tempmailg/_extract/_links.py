@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 from tempmailg._extract._address import Address, Owner, leads, parse
 from tempmailg._extract._clues import Clue
-from tempmailg._extract._context import REACH, Context, read_context
+from tempmailg._extract._context import REACH, Context, Part, read_context
 from tempmailg._extract._words import Hit, Kind, Languages, find_words, kinds_of, languages_of
 
 if TYPE_CHECKING:
@@ -185,7 +185,8 @@ def find(page: Page, text: str, subject: str) -> list[Finding]:
     findings: list[Finding] = []
     for link, floor, ceiling in zip(links, floors, ceilings, strict=False):
         around = _around(link, text, floor, ceiling)
-        findings.append(Finding(link, (*_word_clues(link, around, languages), *_address_clues(link.url), *general)))
+        words = _word_clues(link, text, around, languages)
+        findings.append(Finding(link, (*words, *_address_clues(link.url), *general)))
     return _with_only(_best_of_each_target(findings))
 
 
@@ -193,13 +194,14 @@ def _around(link: Link, text: str, floor: int, ceiling: int) -> Context:
     """Read the words around a link; those behind an image are not about it, those of a footnote stand at its mark."""
     around = read_context(text, link.start, link.end, floor=floor, ceiling=ceiling)
     if link.start == link.end:
-        return around._replace(after="", following="")
+        return around._replace(after=Part(link.end, link.end), following=Part(link.end, link.end))
     mark = _REFERENCE.match(text[text.rfind("\n", 0, link.start) + 1 : link.start]) if link.written_out else None
     place = text.find(mark[1], 0, link.start) if mark else -1
     if mark is None or text[text.rfind("\n", 0, place) + 1 : place].strip() == "":
         return around
     previous = text.rfind("]", 0, place) + 1
-    return Context(text[max(previous, place - REACH) : place], "", "", "", alone=False)
+    nothing = Part(link.end, link.end)
+    return Context(Part(max(previous, place - REACH), place), nothing, nothing, nothing, alone=False)
 
 
 def _mail_clues(subject: str, text: str, languages: Languages | None) -> Iterator[Clue]:
@@ -220,16 +222,16 @@ def _mail_clues(subject: str, text: str, languages: Languages | None) -> Iterato
         yield TRADE
 
 
-def _word_clues(link: Link, around: Context, languages: Languages | None) -> Iterator[Clue]:
+def _word_clues(link: Link, text: str, around: Context, languages: Languages | None) -> Iterator[Clue]:
     """Yield what the link's text and the words around it say."""
     shown = _SHOWN_ADDRESS.fullmatch(link.text[:_READ]) is not None
     own = () if shown else find_words(link.text[:_READ], languages)
     kinds = kinds_of(own)
     if clue := _own_clue(link.text[:_READ], own):
         yield clue
-    before, after = _kinds(around.before, languages), _kinds(around.after, languages)
+    before, after = _kinds(around.before.of(text), languages), _kinds(around.after.of(text), languages)
     denied = before & Kind.DENY
-    before = before or _kinds(around.lead, languages)
+    before = before or _kinds(around.lead.of(text), languages)
     if before & _ASKING:
         yield ASKED
     elif after & Kind.ACT:

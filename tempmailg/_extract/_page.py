@@ -18,7 +18,7 @@ MAX_TEXT = 65_536
 _INVISIBLE = re.compile(
     r"[\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b\u200e\u200f\u202a-\u202e"
     r"\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]++"
-    r"|(?<=[\s\d])[\u200c\u200d]++|^[\u200c\u200d]++|[\u200c\u200d]++(?=[\s\d]|$)"
+    r"|(?<=[\x00-\x7f])[\u200c\u200d]++|^[\u200c\u200d]++|[\u200c\u200d]++(?=[\x00-\x7f]|$)"
     r"|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]++"
 )
 _CONTROLS = re.compile(r"[^\t\n\r -~]")

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import re
 
-from tempmailg._extract._words import Kind, find_words, kinds_of
+from tempmailg._extract._words import Kind, Languages, find_words, kinds_of
 
 _NAME = 80
 """Characters of a sender's name that are read."""
 
+_PREFIX = 24
+"""Characters of a subject that hold the mark of a forwarded message."""
+
 _ADDRESSES = (
-    ("://", re.compile(r"https?://[!-~]++", re.IGNORECASE)),
+    ("://", re.compile(r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{1,30}+://[!-~]++", re.IGNORECASE)),
     ("@", re.compile(r"(?<![\w.+-])[\w.+-]{1,64}+@[\w-]++(?:\.[\w-]++)++")),
     ("/", re.compile(r"(?<![\w.-])(?:[a-z0-9-]++\.)++[a-z]{2,}+/[!-~]*+", re.IGNORECASE)),
     ("www.", re.compile(r"www\.[!-~]++", re.IGNORECASE)),
 )
 """What an address of each kind holds at least, and how it is written."""
 
-_FORWARD = re.compile(r"\A\s*+(?:fwd?|wg|tr|rv|enc|i|vs|doorst|pd)\s*:", re.IGNORECASE)
+_FORWARDING: Languages = frozenset({"forwarding"})
 _QUOTED_LINE = re.compile(r"^ *>(?![^\n]*<[ \t]*$)[^\n]*", re.MULTILINE)
 _ORIGINAL = re.compile(r"^[-_]{3,}+[^\n@]{0,40}+\n{1,2}(?:[^\n:]{2,12}+:[^\n]*+\n){2}", re.MULTILINE)
 
@@ -30,9 +33,15 @@ def without_addresses(text: str) -> str:
     return text
 
 
+def is_forwarded(subject: str) -> bool:
+    """Whether a subject begins as those of forwarded messages do: `Fwd:`, `WG:`, `转发:`."""
+    head, colon, _ = subject[:_PREFIX].partition(":")
+    return bool(colon) and bool(kinds_of(find_words(head.strip(), _FORWARDING)) & Kind.FORWARD)
+
+
 def without_quotes(text: str, subject: str) -> str:
     """Blank out quoted replies, unless the message was forwarded: then they are what it is about. Positions stay."""
-    if _FORWARD.match(subject):
+    if is_forwarded(subject):
         return text
     text = _QUOTED_LINE.sub(_blank, text)
     original = _ORIGINAL.search(text)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-MAX_SPOTS = 60
+MAX_SPANS = 60
 """Passages that are judged: the first and the last of a message; lists of numbers are longer."""
 
 _MAX_MATCHES = 600
@@ -27,6 +27,8 @@ class Shape(Enum):
     DIGITS_9_10 = "nine or ten digits", -1.0
     YEAR = "four digits that may be a year", -3.0
     GROUPED = "digits in groups", 1.0
+    HALVES = "digits in two boxes", 0.5
+    UNEVEN = "digits in uneven groups", -0.5
     SPACED = "digits one by one", 2.5
     PREFIXED = "digits after a letter", 2.0
     BLOCKS = "letters and digits in two groups", 1.0
@@ -68,7 +70,8 @@ _ASCII = _Ascii(
     {ord(hyphen): "-" for hyphen in "‐‑‒－﹣"} | {ord(space): " " for space in "\xa0\u2007\u2009\u202f\u3000"}
 )
 
-_NUMERAL = re.compile(r"\d++(?:[ .,:/'’\t()–-]\d++)*+")
+_NUMERAL = re.compile(r"\d++(?:[ .,:/'’()–-]\d++)*+")
+_HALVES = re.compile(r"^(?:(\d{3})\t(\d{3})|(\d{4})\t(\d{4}))$", re.MULTILINE)
 _MIXED = re.compile(
     r"(?<![A-Za-z0-9-])(?=[A-Za-z-]{0,12}\d)(?=[\d-]{0,12}[A-Za-z])[A-Za-z0-9]{1,12}+(?:-[A-Za-z0-9]{1,8}+){0,2}+(?![A-Za-z0-9-])"
 )
@@ -76,12 +79,14 @@ _LETTERS = re.compile(
     r"(?<![\w-])(?:[A-Z]{3,5}(?:-[A-Z]{3,5}){1,2}|[a-z]{3,9}(?:-[a-z]{3,9}){2,4}|[A-Z]{5,8})(?![\w-])"
 )
 _SPELLED = re.compile(r"(?<!\S)[A-Z0-9](?:[ \t][A-Z0-9]){3,9}(?!\S)")
-_STACKED = re.compile(r"(?:(?<=\n)|\A)[A-Z0-9](?:\n{1,2}[A-Z0-9]){3,9}(?=\n|\Z)")
+_STACKED = re.compile(r"(?:(?<=\n)|\A)[A-Z0-9](?:\n{1,2}[A-Z0-9-]){3,9}(?=\n|\Z)")
+_DASHED = re.compile(r"(?<![\w–—·•|-])\d(?:( ?[–—·•|-] ?)\d)(?:\1\d){2,7}(?![\w–—·•|-])")
 
 _TOKEN = re.compile(r"\w(?:[\w-]{0,30}\w)?")
 _MAX_TOKENS = 5_000
 
 _GROUPS = {(3, 3), (4, 4), (2, 2, 2), (2, 4), (4, 2), (3, 3, 3), (2, 2, 2, 2)}
+_UNEVEN_GROUPS = {(2, 2), (2, 3), (3, 2), (2, 3, 1), (3, 4), (4, 3), (1, 3, 3), (3, 2, 3)}
 _MIN_DIGITS, _MAX_DIGITS, _MAX_CODE_DIGITS = 4, 10, 8
 _MIN_MIXED, _MAX_MIXED = 4, 12
 _YEARS = range(1900, 2100)
@@ -97,10 +102,13 @@ _HOLDS_WORD = re.compile(r"[a-z]{4}")
 _PREFIXED = re.compile(r"[A-Z]-\d{4,8}")
 
 # What may not touch a code: letters of scripts that part words, signs of money, addresses, amounts, masked digits.
-_LETTER = "A-Za-z\\u00aa-\\u024f\\u0370-\\u058f\\u10a0-\\u10ff\\u1e00-\\u1fff"
+_LETTER = (
+    r"(?:[^\W\d_\u0590-\u08ff\u0900-\u10ff\u1100-\u12ff\u1780-\u17ff\u3005-\u9fff\uac00-\ud7af\uff66-\uff9f]"
+    r"|[\u10a0-\u10ff])"
+)
 _MONEY = "$€£¥₹₽₩₺₴₸₫฿₪₦₱"
-_BAD_LEFT = re.compile(rf"(?:[{_LETTER}+_@&=/\\%~^#]|[#{_MONEY}№§]\s|[{_MONEY}№§]|\d[.,:'’–-]|[{_LETTER}][.–-])\Z")
-_BAD_RIGHT = re.compile(rf"[{_LETTER}%°#_@/\\=&+]|\s?[{_MONEY}]|[.,:]\w|[–-]")
+_BAD_LEFT = re.compile(rf"(?:{_LETTER}|[+_@&=/\\%~^#]|[#{_MONEY}№§]\s|[{_MONEY}№§]|\d[.,:'’–-]|{_LETTER}[.–-])\Z")
+_BAD_RIGHT = re.compile(rf"{_LETTER}|[%°#_@/\\=&+]|\s?[{_MONEY}]|[.,:]\w|[–-]")
 _MASKED = re.compile(r"[*•xX]{2}[ -]?\Z")
 
 
@@ -109,23 +117,32 @@ def to_ascii(text: str) -> str:
     return text if text.isascii() else text.translate(_ASCII)
 
 
-def find_spots(text: str) -> list[Span]:
+def find_spans(text: str) -> list[Span]:
     """Find the passages of an ASCII-digit text that could be codes, in order; the longest of overlapping ones."""
-    spots = [spot for find in _FINDERS for spot in find(text)]
-    spots.sort(key=lambda spot: (spot.start, -spot.end))
+    spans = [span for find in _FINDERS for span in find(text)]
+    spans.sort(key=lambda span: (span.start, -span.end))
     apart: list[Span] = []
-    for spot in spots:
-        if not apart or spot.start >= apart[-1].end:
-            apart.append(spot)
-    half = MAX_SPOTS // 2
-    return apart if len(apart) <= MAX_SPOTS else apart[:half] + apart[-half:]
+    for span in spans:
+        if not apart or span.start >= apart[-1].end:
+            apart.append(span)
+    half = MAX_SPANS // 2
+    return apart if len(apart) <= MAX_SPANS else apart[:half] + apart[-half:]
 
 
 def _numerals(text: str) -> Iterator[Span]:
     for found in islice(_NUMERAL.finditer(text), _MAX_MATCHES):
-        shape = _numeral_shape(found[0])
-        if shape and not _glued(text, found.start(), found.end()):
-            yield Span(found.start(), found.end(), re.sub(r"\D", "", found[0]), shape)
+        start, numeral = found.start(), found[0]
+        shape = _numeral_shape(numeral)
+        if shape is None and (six := _SIX_AND_MORE.fullmatch(numeral)):
+            start, numeral, shape = start + six.start("six"), six["six"], Shape.DIGITS_6
+        if shape and not _glued(text, start, start + len(numeral)):
+            yield Span(start, start + len(numeral), re.sub(r"\D", "", numeral), shape)
+    for found in _HALVES.finditer(text) if "\t" in text else ():
+        yield Span(found.start(), found.end(), found[0].replace("\t", ""), Shape.HALVES)
+
+
+_SIX_AND_MORE = re.compile(r"(?P<six>\d{6}) \d{1,2}")
+"""Six digits beside a number of minutes: two numbers, though only a space stands between them."""
 
 
 def _numeral_shape(numeral: str) -> Shape | None:
@@ -138,8 +155,9 @@ def _numeral_shape(numeral: str) -> Shape | None:
     groups = tuple(len(group) for group in numeral.split(joiner))
     if set(groups) == {1} and _MIN_DIGITS <= len(groups) <= _MAX_CODE_DIGITS and joiner in " \t-":
         return Shape.SPACED
-    years = all(group.isdigit() and int(group) in _YEARS for group in numeral.split(joiner))
-    return Shape.GROUPED if joiner in " -" and groups in _GROUPS and not years else None
+    if joiner not in " -" or all(int(group) in _YEARS for group in numeral.split(joiner)):
+        return None
+    return Shape.GROUPED if groups in _GROUPS else Shape.UNEVEN if groups in _UNEVEN_GROUPS else None
 
 
 def _digits_shape(digits: str) -> Shape | None:
@@ -187,11 +205,13 @@ def _letters(text: str) -> Iterator[Span]:
 
 
 def _spelled(text: str) -> Iterator[Span]:
-    for pattern in (_SPELLED, _STACKED):
+    for pattern in (_SPELLED, _STACKED, _DASHED):
         for found in islice(pattern.finditer(text), _MAX_MATCHES):
             value = "".join(found[0].split())
-            if not value.isalpha():
-                yield Span(found.start(), found.end(), value, Shape.SPACED)
+            bare = re.sub(r"[–—·•|-]", "", value)
+            if not value.isalpha() and len(bare) >= _MIN_DIGITS:
+                kept = value if pattern is _STACKED else bare
+                yield Span(found.start(), found.end(), kept.strip("-"), Shape.SPACED)
 
 
 _FINDERS: tuple[Callable[[str], Iterator[Span]], ...] = (_numerals, _mixed, _letters, _spelled)
@@ -200,4 +220,4 @@ _FINDERS: tuple[Callable[[str], Iterator[Span]], ...] = (_numerals, _mixed, _let
 def find_tokens(text: str, fits: Callable[[str], bool]) -> list[Span]:
     """Find the words that fit what a caller expects, whatever their shape."""
     tokens = (found for found in islice(_TOKEN.finditer(text), _MAX_TOKENS) if fits(found[0]))
-    return [Span(found.start(), found.end(), found[0], Shape.AS_ASKED) for found in islice(tokens, MAX_SPOTS)]
+    return [Span(found.start(), found.end(), found[0], Shape.AS_ASKED) for found in islice(tokens, MAX_SPANS)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from enum import IntEnum
 from functools import cache
@@ -15,31 +16,35 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 
 class Kind(IntEnum):
     """What a word says, as one bit each; `words.txt` explains the kinds and lists their words."""
 
-    CODE = 1
-    OTP = 2
-    SECRET = 4
-    PROOF = 8
-    ENTER = 16
-    LIMITS = 32
-    OTHER = 64
-    ACT = 128
-    AVOID = 256
-    DENY = 512
-    HERE = 1024
-    UNIT = 2048
-    MEETING = 4096
-    INVITE = 8192
-    NOTICE = 16384
-    YES = 32768
-    NO = 65536
-    LABEL = 131072
-    NUMBER = 262144
+    CODE = 1 << 0
+    OTP = 1 << 1
+    SECRET = 1 << 2
+    PROOF = 1 << 3
+    ENTER = 1 << 4
+    LIMITS = 1 << 5
+    OTHER = 1 << 6
+    ACT = 1 << 7
+    AVOID = 1 << 8
+    DENY = 1 << 9
+    HERE = 1 << 10
+    UNIT = 1 << 11
+    MEETING = 1 << 12
+    INVITE = 1 << 13
+    NOTICE = 1 << 14
+    YES = 1 << 15
+    NO = 1 << 16
+    LABEL = 1 << 17
+    NUMBER = 1 << 18
+    PARTICLE = 1 << 19
+    SAMPLE = 1 << 20
+    VOID = 1 << 21
+    FORWARD = 1 << 22
 
 
 class Hit(NamedTuple):
@@ -115,7 +120,7 @@ def kinds_of(hits: Iterable[Hit]) -> int:
 def languages_of(text: str) -> Languages | None:
     """Return the languages whose words stand in a text, or None where too few stand there to tell."""
     counts: Counter[str] = Counter()
-    for _, _, entry in _matches(fold(text), _lexicon()):
+    for _, _, entry in _matches(fold(text), _lexicon(), None, 0, len(text)):
         counts.update({language: len(entry.stem) for language, _ in entry.meanings})
     if max(counts.values(), default=0) < _TELLING:
         return None
@@ -135,13 +140,46 @@ _TELLING = 10
 
 def find_words(text: str, languages: Languages | None) -> tuple[Hit, ...]:
     """Find the lexicon's words in a text, in order; a longer entry beats the shorter ones inside it."""
-    lexicon, text = _lexicon(), fold(text)
+    return tuple(_found(fold(text), languages, 0, len(text)))
+
+
+class Words:
+    """The lexicon's words in the parts of a text that matter, each found once."""
+
+    def __init__(self, text: str, languages: Languages | None, parts: Iterable[tuple[int, int]]) -> None:
+        folded = fold(text)
+        self._hits = [hit for start, end in _merged(parts) for hit in _found(folded, languages, start, end)]
+        self._starts = [hit.start for hit in self._hits]
+
+    def replace(self, change: Callable[[list[Hit]], list[Hit]]) -> None:
+        """Let a function give some of the words another meaning; their places stay."""
+        self._hits = change(self._hits)
+
+    def between(self, start: int, end: int) -> tuple[Hit, ...]:
+        """Return the words that begin in a part of the text and do not reach beyond it."""
+        first, last = bisect_left(self._starts, start), bisect_left(self._starts, end)
+        return tuple(hit for hit in self._hits[first:last] if hit.end <= end or hit.start < end <= hit.end)
+
+
+def _merged(parts: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Join parts that overlap or touch."""
+    merged: list[tuple[int, int]] = []
+    for start, end in sorted(parts):
+        if merged and start <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(merged[-1][1], end)
+        else:
+            merged.append((start, end))
+    return merged
+
+
+def _found(folded: str, languages: Languages | None, start: int, end: int) -> list[Hit]:
+    lexicon = _lexicon()
     hits = [
-        Hit(start, end, kind)
-        for start, end, entry in _matches(text, lexicon, languages)
+        Hit(first, last, kind)
+        for first, last, entry in _matches(folded, lexicon, languages, start, end)
         if (kind := _meaning(entry.meanings, languages))
     ]
-    return tuple(sorted(hits + _inner_hits(text, lexicon, hits, languages)))
+    return sorted(hits + _inner_hits(folded, hits, languages, start, end))
 
 
 def _meaning(meanings: tuple[tuple[str, int], ...], languages: Languages | None) -> int:
@@ -152,10 +190,12 @@ def _meaning(meanings: tuple[tuple[str, int], ...], languages: Languages | None)
     return kinds
 
 
-def _matches(text: str, lexicon: _Lexicon, languages: Languages | None = None) -> Iterator[tuple[int, int, _Entry]]:
+def _matches(
+    text: str, lexicon: _Lexicon, languages: Languages | None, first: int, last: int
+) -> Iterator[tuple[int, int, _Entry]]:
     """Yield where entries begin a word (or stand anywhere, in unparted scripts), the longest at each place."""
-    done = 0
-    for position in _POSITION.finditer(text):
+    done = first
+    for position in _POSITION.finditer(text, first, last):
         start = position.start()
         if start < done:
             continue
@@ -171,14 +211,40 @@ def _matches(text: str, lexicon: _Lexicon, languages: Languages | None = None) -
             break
 
 
-def _inner_hits(text: str, lexicon: _Lexicon, outer: list[Hit], languages: Languages | None) -> list[Hit]:
+def _inner_hits(text: str, outer: list[Hit], languages: Languages | None, first: int, last: int) -> list[Hit]:
     """Find the words that stand inside longer ones, unless the longer one is already known as something else."""
-    ends = {position: hit.end for hit in outer if hit.kind & Kind.OTHER for position in range(hit.start, hit.end)}
-    return [
-        Hit(found.start(), found.end(), kind)
-        for found in lexicon.inner.finditer(text)
-        if ends.get(found.start(), 0) < found.end() and (kind := _meaning(lexicon.inner_meanings[found[0]], languages))
-    ]
+    pattern, meanings = _inner(languages)
+    if pattern is None:
+        return []
+    around = {position: hit for hit in outer for position in range(hit.start, hit.end)}
+    inner = (Hit(found.start(), found.end(), meanings[found[0]]) for found in pattern.finditer(text, first, last))
+    return [hit for hit in inner if not _covered(hit, around.get(hit.start))]
+
+
+def _covered(inner: Hit, outer: Hit | None) -> bool:
+    """Whether the longer word around a word says as much, or that it is something else."""
+    if outer is None or inner.end > outer.end:
+        return False
+    return bool(outer.kind & Kind.OTHER) or not inner.kind & ~outer.kind
+
+
+@cache
+def _inner(languages: Languages | None) -> tuple[re.Pattern[str] | None, dict[str, int]]:
+    """Return what finds the words inside others in some languages, and what each of them means there."""
+    chosen: dict[str, int] = {}
+    for language, words in _lexicon().inner.items():
+        for word, kind in words if languages is None or language in languages else ():
+            chosen[word] = chosen.get(word, 0) | kind
+    if not chosen:
+        return None, {}
+    longest_first = sorted(chosen, key=lambda word: (-len(word), word))
+    pattern = "|".join(
+        re.escape(word.rstrip("$")) + (r"(?!\w)" if word.endswith("$") else "") for word in longest_first
+    )
+    meanings: dict[str, int] = {}
+    for word, kind in chosen.items():
+        meanings[word.rstrip("$")] = meanings.get(word.rstrip("$"), 0) | kind
+    return re.compile(f"(?:{pattern})"), meanings
 
 
 def _end_of_word(text: str, position: int) -> int:
@@ -217,8 +283,8 @@ class _Entries:
 
 class _Lexicon(NamedTuple):
     entries: _Entries
-    inner: re.Pattern[str]
-    inner_meanings: dict[str, tuple[tuple[str, int], ...]]
+    inner: dict[str, list[tuple[str, int]]]
+    """The words of each language that may stand inside others."""
 
 
 @cache
@@ -228,25 +294,27 @@ def _lexicon() -> _Lexicon:
     for language, kind, words in _rows(files("tempmailg._extract").joinpath("words.txt").read_text(encoding="utf-8")):
         for word in words:
             if word.startswith("*"):
-                inner[word[1:]].append((language, kind))
+                inner[language].append((word[1:], kind))
             else:
                 raw[word.rstrip("$")[:3]].append((word, language, kind))
-    longest_first = sorted(inner, key=len, reverse=True)
-    pattern = "|".join(
-        re.escape(word.rstrip("$")) + (r"(?!\w)" if word.endswith("$") else "") for word in longest_first
-    )
-    inner_meanings: defaultdict[str, tuple[tuple[str, int], ...]] = defaultdict(tuple)
-    for word, meanings in inner.items():
-        inner_meanings[word.rstrip("$")] += tuple(meanings)
-    return _Lexicon(_Entries(dict(raw)), re.compile(f"(?:{pattern})"), dict(inner_meanings))
+    return _Lexicon(_Entries(dict(raw)), dict(inner))
 
 
 def _rows(source: str) -> Iterator[tuple[str, int, list[str]]]:
     """Read the table: `[language]`, then `kind = word, word, …`; other lines are comments."""
     language = ""
-    for line in source.splitlines():
+    for line in source.partition("\n[written]\n")[0].splitlines():
         name, equals, words = line.partition(" = ")
         if line.startswith("["):
             language = line.strip("[]")
         elif equals:
             yield language, Kind[name.upper()].value, fold(words).split(", ")
+
+
+@cache
+def section(name: str, kind: str) -> tuple[str, ...]:
+    """Return the words of one kind of a section as they are written, the longest first."""
+    source = files("tempmailg._extract").joinpath("words.txt").read_text(encoding="utf-8")
+    rows = source.partition(f"\n[{name}]\n")[2].partition("\n[")[0].splitlines()
+    words = [word for row in rows if row.startswith(f"{kind} = ") for word in row.partition(" = ")[2].split(", ")]
+    return tuple(sorted(words, key=lambda word: (-len(word), word)))

@@ -1,0 +1,251 @@
+"""Which number is the code: typed tokens, the word that names it, candidates, and structure in place of a name."""
+
+# ruff: noqa: RUF001 -- texts in other scripts are what is tested
+from __future__ import annotations
+
+import pytest
+
+from tempmailg import _extract
+from tempmailg._extract._typed import without_typed
+
+
+def _code(content: str, subject: str = "Your code", *, is_html: bool = False) -> str | None:
+    return _extract.find_code(content, is_html=is_html, subject=subject)
+
+
+class TestTyped:
+    """What a number is by its form is no candidate and no rival."""
+
+    @pytest.mark.parametrize(
+        "token",
+        [
+            "14.09.2028",
+            "2028-09-14",
+            "14/09/28",
+            "14 September 2028",
+            "14 de septiembre de 2028",
+            "September 14, 2028",
+            "2028年9月14日",
+            "2028년 9월 14일",
+            "18:20",
+            "18:20:05",
+            "18h20",
+            "6:20 p.m.",
+            "€ 1.250,00",
+            "1 250,00 zł",
+            "EUR 41.70",
+            "$1,299.99",
+            "+44 20 7946 0958",
+            "(030) 901820 44",
+            "555-010-4477",
+            "06 12 34 56 78",
+            "DE89 3704 0044 0532 0130 00",
+            "4012 8888 8888 1881",
+            "•••• 4821",
+            "© 2028 Tidepool",
+            "192.0.2.44:8080",
+            "2001:db8:0:1:1:1:1:1",
+            "Mozilla/5.0 (X11; Linux x86_64) Chrome/126.0.6478.127",
+            "Windows 11",
+            "v3.14.2601",
+            "3f2504e0-4f89-11d3-9a0c-0305e82c3301",
+            "221 Baker Street",
+            "8-digit",
+        ],
+    )
+    def test_a_form_is_recognised(self, token: str) -> None:
+        """Dates, times, amounts, telephone numbers, accounts, cards, addresses and versions leave no digit over."""
+        blank = without_typed(f"a {token} b")
+        assert not any(map(str.isdigit, blank))
+        assert len(blank) == len(token) + 4
+
+    @pytest.mark.parametrize("code", ["481902", "4819", "481 902", "48-19-02", "KX7Q-29TW", "059 027 466"])
+    def test_a_code_has_none_of_them(self, code: str) -> None:
+        """What is typed away is never a code."""
+        assert without_typed(f"Your code is {code}. Bye") == f"Your code is {code}. Bye"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Code 481902 18:20 UTC",
+            "Your code is 481902 14.09.2028 18:20",
+            "Code valable jusqu’à 18h20 : 481902",
+            "Your code: 481902\n\nTidepool Inc. 2210 Harbour Road, Leeds",
+            "Hi mika77,\n\nOTP: 481902\n",
+            "Your code is 481902. Requested from 192.0.2.44 with Chrome 126, Windows 11, on 14 September 2028.",
+            "Enter 481902 to approve 41.70 EUR for Tidepool.",
+            "Your code is 481902\n\n© 2028 Tidepool. 4821 members.",
+        ],
+    )
+    def test_what_stands_beside_a_code_does_not_hide_it(self, text: str) -> None:
+        """Times, dates, addresses, user names, devices and amounts next to a code are no rivals."""
+        assert _code(text) == "481902"
+
+    def test_the_year_of_a_copyright_line_is_no_code(self) -> None:
+        """A mail about a password holds no code because its last line holds a year."""
+        text = "Does the button “Reset password” fail? Copy this address: https://x.example/r/9f.\n\n© 2028 Tidepool"
+        assert _code(text, "Reset your password") is None
+
+
+class TestNames:
+    """The word that names a number."""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Your login code for account 55120987 is 481902.",
+            "The code for customer 5512 is\n\n  481902\n\nKeep it to yourself.",
+            "Der Code für Konto 55120987 lautet 481902.",
+            "Le code pour le compte 55120987 est le 481902.",
+            "El código para la cuenta 55120987 es 481902.",
+            "Il codice per l’utente 55120987 è 481902.",
+            "Kod do konta 55120987 to 481902.",
+            "Код для аккаунта 55120987: 481902",
+        ],
+    )
+    def test_an_account_describes_and_the_verb_names(self, text: str) -> None:
+        """`for account N` says whose code it is; the number behind the verb or the colon is the code."""
+        assert _code(text, "Sign in") == "481902"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "The password of account 55120987 was changed yesterday.",
+            "Das Passwort zum Konto 55120987 wurde heute geändert.",
+            "Le mot de passe du compte 55120987 a été modifié.",
+            "Account 55120987 was locked after five wrong passwords.",
+            "您的账号55120987的密码已修改。",
+        ],
+    )
+    def test_a_password_names_only_what_it_stands_next_to(self, text: str) -> None:
+        """A number elsewhere in its sentence is that of an account."""
+        assert _code(text, "Password changed") is None
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Your Tide ID code is: 481902.",
+            "Your SMS code is 481902 and is valid for 5 minutes.",
+            "Your authorization code is 481902. Enter it to continue.",
+            "Approval code: 481902",
+            "Numero di verifica: 481902",
+            "Número de verificación: 481902",
+            "Ověřovací číslo: 481902",
+            "Je sms-code is 481902.",
+            "De code voor je betaling van € 41,70 is 481902.",
+            "El código para el pago de 41,70 EUR es 481902.",
+            "481902 is your passcode for a purchase of $41.70 with the card ending 5512.",
+        ],
+    )
+    def test_a_noun_beside_the_code_does_not_take_it_away(self, text: str) -> None:
+        """Where a code comes by, and what it approves, says nothing against it."""
+        assert _code(text, "Sign in") == "481902"
+
+    @pytest.mark.parametrize(
+        ("subject", "text"),
+        [
+            ("A discount for you", "Use the promo code 481902 at checkout."),
+            ("Your parcel", "Pickup code: 481902. The locker is open until Friday."),
+            ("Votre colis", "Code postal : 481902"),
+            ("Fehler", "Fehlercode: 481902"),
+            ("Your receipt", "Invoice 5512\nAmount paid $41.70\nAuthorization code 481902"),
+            ("Your stay is confirmed", "Booking number: 55120987\nPIN code: 5512"),
+            ("Our codes", "Our codes have six digits, for example 481902. We never ask for yours."),
+            ("Beware", 'Fraudsters write "Your verification code is 481902" and then call you.'),
+        ],
+    )
+    def test_other_codes_are_none_to_sign_in_with(self, subject: str, text: str) -> None:
+        """Promotions, parcels, postal codes, errors, receipts, examples and citations hold no code to type."""
+        assert _code(text, subject) is None
+
+
+class TestCandidates:
+    """What may be a code by its characters."""
+
+    @pytest.mark.parametrize(
+        ("text", "code"),
+        [
+            ("Вам понадобится код «481902».", "481902"),
+            ("Ihr Code ist »481902«.", "481902"),
+            ("¿Su código? ¡Es «481902»!", "481902"),
+            ("Ձեր կոդն է՝ 481902։", "481902"),
+            ("Code: 48-19", "4819"),
+            ("Code: 481-90", "48190"),
+            ("Code: 48-190", "48190"),
+            ("Code: 48-190-2", "481902"),
+            ("Code: 4 – 8 – 1 – 9", "4819"),
+            ("Your code is KX7Q\u200c-\u200c29TW", "KX7Q-29TW"),
+        ],
+    )
+    def test_marks_are_no_letters_and_groups_may_be_uneven(self, text: str, code: str) -> None:
+        """Quotation marks touch digits, and groups are of any size that people use."""
+        assert _code(text) == code
+
+    @pytest.mark.parametrize(
+        "row",
+        [
+            "<tr><th>Code</th><th>Until</th></tr><tr><td>481902</td><td>18:20</td></tr>",
+            "<tr><td>481902</td><td>15 min</td></tr>",
+            "<tr><td>3 tries</td><td>Code 481902</td><td>15 minutes</td></tr>",
+            "<tr><td>481</td><td>902</td></tr>",
+        ],
+    )
+    def test_a_cell_ends_a_number(self, row: str) -> None:
+        """The next cell is another thing, unless two cells are the halves of one code."""
+        assert _code(f"<p>Your code</p><table>{row}</table>", is_html=True) == "481902"
+
+    @pytest.mark.parametrize(
+        ("subject", "text"),
+        [
+            (
+                "481902 is your Tidepool code",
+                "It stops working in ten minutes.\n\nTidepool Ltd, 7 Mill Lane, Leeds, best wishes",
+            ),
+            (
+                "481902 è il tuo codice",
+                "Scade tra dieci minuti.\n\nTidepool S.r.l., Via del Molo 7, 16128 Genova, saluti",
+            ),
+            ("481902 – Ihr Code", "Er gilt zehn Minuten.\n\nTidepool GmbH, Am Kai 7, 20457 Hamburg, viele Grüße"),
+        ],
+    )
+    def test_the_subject_is_a_full_place(self, subject: str, text: str) -> None:
+        """A code in the subject is found when the text has none."""
+        assert _code(text, subject) == "481902"
+
+
+class TestStructure:
+    """What stands in for a name."""
+
+    @pytest.mark.parametrize(
+        ("subject", "lead"),
+        [
+            ("Prove it is you", "Give the app this number:"),
+            ("Almost done", "Type this number into the app:"),
+            ("Fast fertig", "Tippe diese Zahl in die App:"),
+            ("Iniciar sesión", "Escribe este número en la pantalla:"),
+            ("Logowanie", "Wpisz na stronie:"),
+        ],
+    )
+    def test_a_number_alone_and_large_is_asked_for(self, subject: str, lead: str) -> None:
+        """Nobody needs to say code: it stands alone, large, and is asked for."""
+        html = f"<p>{lead}</p><h1>481902</h1><p>…</p>"
+        assert _code(html, subject, is_html=True) == "481902"
+
+    def test_a_large_number_alone_is_not_enough(self) -> None:
+        """A figure that nobody asks to type is no code."""
+        assert _code("<p>You saved</p><h1>481902</h1><p>litres this year.</p>", "Your year", is_html=True) is None
+
+    def test_a_device_code_is_asked_for(self) -> None:
+        """Letters with a dash below `Enter` are what to type."""
+        assert _code("1. Open x.example/link\n2. Sign in\n3. Enter KXRT-QWLM", "Link your device") == "KXRT-QWLM"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Your code is 481902. The earlier code 770155 is no longer valid.",
+            "Hello, your new code is 481902.\n\n> Your code is 770155.\n",
+        ],
+    )
+    def test_a_code_that_counts_no_more_yields(self, text: str) -> None:
+        """Of two codes, the one that was withdrawn or quoted is not the answer."""
+        assert _code(text) == "481902"
