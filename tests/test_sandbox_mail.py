@@ -288,6 +288,19 @@ def hostile() -> dict[str, bytes]:
         "bad base64": b"Content-Transfer-Encoding: base64\r\n\r\n" + b"=" * 1_000_000,
         "bad quoted-printable": b"Content-Transfer-Encoding: quoted-printable\r\n\r\n" + b"=" * 1_000_000,
         "bad uuencode": b"Content-Transfer-Encoding: uuencode\r\n\r\n" + b"M\n" * 100_000,
+        "flowed lines": b"Content-Type: text/plain; format=flowed; delsp=yes\r\n\r\n" + b"> a \r\n" * 150_000,
+        "escapes of ISO-2022-JP": b"Content-Type: text/plain; charset=iso-2022-jp\r\n\r\n" + b"\x1b$B\xff" * 200_000,
+        "quotes in a sender": b"From: " + b'"\\' * 2_000 + b"\r\n\r\n",
+        "a mailbox file's line": b"From " + b"1" * 1_000_000 + b"\r\n\r\n",
+        "fields that nobody knows": b"a:b\r\n" * 200_000,
+        "lines of one blank": b"Subject: x\r\n" + b" \r\n" * 300_000,
+        "comments in an encoding": b"Content-Transfer-Encoding: " + b"(" * 500_000 + b"\r\n\r\n",
+        "pages that declare": b"Content-Type: text/html\r\n\r\n" + b"<meta charset" * 80_000 + b"\xff",
+        "alternatives": many.replace(b"mixed", b"alternative")
+        + b"--x\r\nContent-Type: text/html\r\n\r\n<p>\r\n" * 20_000,
+        "style sheets": many.replace(b"mixed", b"alternative")
+        + b"--x\r\nContent-Type: text/html\r\n\r\n"
+        + b"<style" * 3_000,
         "NULs": b"\x00" * 1_000_000,
         "line feeds": b"\n" * 1_000_000,
         "carriage returns": b"\r" * 1_000_000,

@@ -286,6 +286,8 @@ def test_texts_side_by_side_are_all_shown() -> None:
     assert read.files == ()
     assert parse(multipart("mixed", PLAIN, PLAIN).encode()).content.count("482913") == 2
     assert parse(multipart("alternative", PLAIN, RICH).encode()).content == "<p>Unsubscribe</p>"
+    blank = "Content-Type: text/plain\r\n\r\n \r\n"
+    assert parse(multipart("mixed", blank, RICH, blank).encode()).content == "<p>Unsubscribe</p>"
     nested = multipart("mixed", multipart("alternative", PLAIN, RICH), PLAIN)
     assert parse(nested.encode()).content.startswith("<p>Unsubscribe</p>\n<p>Your code is 482913")
 

@@ -94,7 +94,12 @@ def test_a_greylisted_recipient_is_accepted_after_a_while(sandbox: Sandbox) -> N
         smtp.sendmail("second@example.org", [email], MAIL)
         sandbox.clock.advance(60)
         smtp.sendmail(SENDER, [email], MAIL)
-    assert [len(stored(sandbox, address)) for address in (email, other)] == [2, 1]
+        assert [len(stored(sandbox, address)) for address in (email, other)] == [2, 1]
+        sandbox.smtp_faults.next("rcpt", Greylist(seconds=60))
+        with pytest.raises(smtplib.SMTPRecipientsRefused):
+            smtp.sendmail(SENDER, [email], MAIL)
+        sandbox.smtp_faults.clear()
+        smtp.sendmail(SENDER, [email], MAIL)
 
 
 @pytest.mark.parametrize("stage", ["connect", "auth", "mail", "rcpt", "data"])

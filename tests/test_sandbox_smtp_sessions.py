@@ -181,10 +181,22 @@ def test_a_client_that_distrusts_the_certificate_leaves_a_trace_and_no_traceback
         smtplib.SMTP_SSL("127.0.0.1", sandbox.smtp_tls_port, timeout=20, context=ssl.create_default_context())
     with connected(sandbox) as smtp:
         assert smtp.noop()[0] == 250
-    (entry,) = sandbox.smtp_journal
-    assert entry.status == 454
-    assert "TLS could not be set up" in entry.reason
+    assert [entry.status for entry in sandbox.smtp_journal] == [454, 454]
+    assert all("TLS could not be set up" in entry.reason for entry in sandbox.smtp_journal)
+    assert all("unknown ca" in entry.reason for entry in sandbox.smtp_journal)
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def test_a_client_that_takes_the_wrong_port_leaves_a_trace(sandbox: Sandbox) -> None:
+    """TLS on the plain port is refused at once and recorded, instead of a silence."""
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        smtplib.SMTP_SSL("localhost", sandbox.smtp_port, timeout=20, context=trusting(sandbox))
+    with Wire(sandbox) as wire:
+        wire.send(b"\x16\x03\x01\x02\x00\x01\x00\x01")
+        assert wire.is_closed()
+    assert {(entry.status, entry.reason) for entry in sandbox.smtp_journal} == {
+        (500, "the client began with TLS on the port for plain connections and STARTTLS")
+    }
 
 
 def test_the_authority_is_made_when_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:

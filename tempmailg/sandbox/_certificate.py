@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from tempmailg._errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 __all__ = ["ServerTls", "certificate_hosts"]
 
@@ -32,12 +32,26 @@ class ServerTls:
         self._ca_pem: str | None = None
         self._is_ready = context is not None
         self.context: ssl.SSLContext = context or ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._observed = context or ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 
     @property
     def ca_pem(self) -> str | None:
         """The authority that clients have to trust, as PEM; None if the certificate is the user's own."""
         self.load()
         return self._ca_pem
+
+    def observed(self, on_failure: Callable[[ssl.SSLError], None]) -> ssl.SSLContext:
+        """Return a context for connections that begin with TLS.
+
+        asyncio says nothing of a handshake that failed before there was a connection, so the context does; a context of
+        the user's own is left as it is.
+
+        Args:
+            on_failure: Gets the error of a handshake that failed.
+        """
+        if self._observed is not self.context:
+            self._observed.sslobject_class = _observing(on_failure)
+        return self._observed
 
     def load(self) -> None:
         """See to it that the context has a certificate."""
@@ -56,8 +70,23 @@ class ServerTls:
             ) from None
         authority = trustme.CA(organization_name="tempmailg sandbox")
         certificate = authority.issue_cert(*self._hosts, common_name=self._hosts[0])
-        certificate.configure_cert(self.context)  # pyright: ignore[reportUnknownMemberType] - it takes pyOpenSSL's contexts too
+        for context in (self.context, self._observed):
+            certificate.configure_cert(context)  # pyright: ignore[reportUnknownMemberType] - it takes pyOpenSSL's too
         self._ca_pem = authority.cert_pem.bytes().decode("ascii")
+
+
+def _observing(on_failure: Callable[[ssl.SSLError], None]) -> type[ssl.SSLObject]:
+    class Observed(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            try:
+                super().do_handshake()
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                raise
+            except ssl.SSLError as error:
+                on_failure(error)
+                raise
+
+    return Observed
 
 
 def certificate_hosts(host: str, names: Iterable[str] = ()) -> tuple[str, ...]:

@@ -121,7 +121,7 @@ class File:
 
 @frozen
 class Mail:
-    """What the API tells of an e-mail."""
+    """What the API says of an e-mail."""
 
     subject: str
     from_name: str

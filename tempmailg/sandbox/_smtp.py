@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import evolve
 
+from tempmailg.sandbox._journal import SmtpEntry
 from tempmailg.sandbox._net import Refusing, listen
 from tempmailg.sandbox._smtp_connection import Connection
 from tempmailg.sandbox._smtp_faults import SmtpDisconnect, SmtpReply
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tempmailg.sandbox._certificate import ServerTls
-    from tempmailg.sandbox._journal import SmtpEntry, SmtpJournal
+    from tempmailg.sandbox._journal import SmtpJournal
     from tempmailg.sandbox._local_delivery import LocalDelivery
     from tempmailg.sandbox._smtp_faults import SmtpFaults
     from tempmailg.sandbox._state import State
@@ -53,7 +54,6 @@ class SmtpDoor:
         self.faults = faults
         self.delivery = delivery
         self.tls = tls
-        self.greylist: dict[tuple[str, str], float] = {}
         self._host = host
         self._servers: list[asyncio.Server] = []
         self._late: set[asyncio.Task[None]] = set()
@@ -67,7 +67,7 @@ class SmtpDoor:
 
     async def open_tls(self, port: int) -> int:
         """Listen for connections that begin with TLS; return the port."""
-        return await self._listen(self._connect_tls, port, self.tls.context)
+        return await self._listen(self._connect_tls, port, self.tls.observed(self._record_handshake))
 
     async def close(self) -> None:
         """Stop listening and give up all connections."""
@@ -120,6 +120,12 @@ class SmtpDoor:
     def _connect_tls(self) -> asyncio.BaseProtocol:
         self.tls.load()  # before the handshake, which asks the context for a certificate
         return self._refused() or Connection(self, starttls=False)
+
+    def _record_handshake(self, error: ssl.SSLError) -> None:
+        reason = f"TLS could not be set up: {error}"
+        self.journal.record(
+            SmtpEntry(at=self.state.clock.utcnow(), status=454, reason=reason, sender="", recipients=())
+        )
 
     def _refused(self) -> asyncio.BaseProtocol | None:
         if len(self._connections) >= self.state.limits.connections:

@@ -19,7 +19,7 @@ from attrs import define, evolve, field
 
 from tempmailg.sandbox._journal import SmtpEntry, SmtpRecipient
 from tempmailg.sandbox._mail import clean_text
-from tempmailg.sandbox._smtp_faults import Greylist, LateDelivery, SmtpDelay, SmtpDisconnect, SmtpReply
+from tempmailg.sandbox._smtp_faults import LateDelivery, SmtpDelay, SmtpDisconnect, SmtpReply
 from tempmailg.sandbox._state import MailboxUnknownError, SandboxFullError
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ _EXTENSIONS: Final = ("250-PIPELINING", "250-CHUNKING", "250-BINARYMIME", "250-D
 _IGNORED_PARAMETERS: Final = frozenset({"RET", "ENVID", "NOTIFY", "ORCPT", "AUTH", "BY", "MT-PRIORITY", "REQUIRETLS"})
 _PATH: Final = re.compile(r'<(?:@[^:<>]*:)?((?:"(?:[^"\\]|\\.)*"(?=@))?[^<>"\s]*)>(.*)|([^<>"\s]+)(.*)', re.DOTALL)
 _QUOTED_WORD: Final = re.compile(r'"([\w!#$%&\'*+/=?^`{|}~.-]+)"(@.*)')  # quotes that are not needed
+_TLS_HELLO: Final = b"\x16\x03"
 _HTTP_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "PRI")
 _HTTP_ANSWER: Final = "421 4.7.0 This is a mail server, and the sandbox's HTTP port is another"
 
@@ -56,7 +57,6 @@ class MailDoor(Protocol):
     faults: SmtpFaults
     delivery: LocalDelivery
     tls: ServerTls
-    greylist: dict[tuple[str, str], float]
 
     def enter(self, connection: Connection) -> None:
         """Count a connection in."""
@@ -106,6 +106,7 @@ class Connection(SMTP):
         self._transaction: _Transaction | None = None
         self._chunks: bytearray | None = None  # what BDAT brought so far
         self._data_fault: SmtpFault | None = None
+        self._has_begun = False
         self._login = ""
         self._answer = "", ""  # the last one: its code and text
         super().__init__(
@@ -131,6 +132,15 @@ class Connection(SMTP):
         super().connection_made(transport)
         if self._handler_coroutine is not None:
             self._handler_coroutine.add_done_callback(_retrieve)
+
+    def data_received(self, data: bytes) -> None:
+        """Take what came; TLS on a plain port cannot be understood, so the journal says that it came."""
+        if not self._has_begun and data.startswith(_TLS_HELLO):
+            self._record_session(500, "the client began with TLS on the port for plain connections and STARTTLS")
+            self.abort()
+            return
+        self._has_begun = True
+        super().data_received(data)
 
     def connection_lost(self, error: Exception | None) -> None:
         """End."""
@@ -429,15 +439,9 @@ class Connection(SMTP):
         return self._greylisted(address, fault) if address else ""
 
     def _greylisted(self, address: str, fault: SmtpFault | None) -> str:
-        now = self._state.clock.monotonic()
         pair = self._transaction.sender if self._transaction else "", address.lower()
-        if isinstance(fault, Greylist):
-            self._door.greylist[pair] = now + fault.seconds
-        left = self._door.greylist.get(pair, now) - now
-        if left > 0:
-            return f"450 4.2.0 Greylisted, please try again in {left:.0f} seconds"
-        self._door.greylist.pop(pair, None)
-        return ""
+        left = self._door.faults.greylisted(pair, self._state.clock.monotonic(), fault)
+        return f"450 4.2.0 Greylisted, please try again in {left:.0f} seconds" if left else ""
 
     # ---------------------------------------------------------------------------------------------------- journal
 

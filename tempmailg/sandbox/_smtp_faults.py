@@ -119,6 +119,27 @@ class SmtpFaults(FaultScript[SmtpStage, SmtpFault]):
 
     def __init__(self) -> None:
         super().__init__(_STAGES, "stage")
+        self._greylist: dict[tuple[str, str], float] = {}
+
+    def clear(self) -> None:
+        """Forget all faults, and who is greylisted."""
+        super().clear()
+        self._greylist.clear()
+
+    def greylisted(self, pair: tuple[str, str], now: float, fault: SmtpFault | None) -> float:
+        """Return for how many seconds a sender and recipient are still refused.
+
+        Args:
+            pair: The sender and the recipient.
+            now: The sandbox's monotonic time, in seconds.
+            fault: What has just happened to them; a `Greylist` begins their time.
+        """
+        if isinstance(fault, Greylist):
+            self._greylist[pair] = now + fault.seconds
+        left = self._greylist.get(pair, now) - now
+        if left <= 0:
+            self._greylist.pop(pair, None)
+        return max(0.0, left)
 
     def next(self, stage: SmtpStage, *faults: SmtpFault, times: int = 1) -> None:
         """Have the next sessions that reach a stage meet these faults there, behind those already scripted.

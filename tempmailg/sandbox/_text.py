@@ -49,10 +49,11 @@ def best(alternatives: Sequence[list[Text]]) -> list[Text]:
 
 
 def shown(texts: Sequence[Text]) -> Text:
-    """Return several texts as one, in their order: as HTML if one of them is."""
+    """Return several texts as one, in their order: as HTML if one of them is; what is blank is left out of HTML."""
     if not any(text.is_html for text in texts):
         return Text("\n".join(text.text for text in texts), is_html=False)
-    return Text("\n".join(text.text if text.is_html else _as_html(text.text) for text in texts), is_html=True)
+    pages = [text for text in texts if text.is_html or not text.is_empty]
+    return Text("\n".join(text.text if text.is_html else _as_html(text.text) for text in pages), is_html=True)
 
 
 def joined_lines(text: str) -> str:
