@@ -18,8 +18,7 @@ import warnings
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Literal, TypeVar
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Final, Literal, TypedDict, TypeVar
 from weakref import WeakSet
 
 import aiohttp
@@ -30,7 +29,7 @@ from tempmailg import _errors as err
 from tempmailg._deadlines import Deadlines
 from tempmailg._internals import ConnectionPool, certificate_check, forbid_resending
 from tempmailg._resolver import DaemonResolver
-from tempmailg._settings import is_loopback, proxy_of
+from tempmailg._settings import base_url_of, is_loopback, proxy_of
 from tempmailg._sockets import Receipt
 from tempmailg.transport import Response
 
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
+    from tempmailg._settings import BaseUrl, Proxy
     from tempmailg.transport import AnswerHeaders, Request
 
 __all__ = ["AiohttpTransport", "environment_proxy"]
@@ -58,12 +58,14 @@ once: with fewer, each piece of a download would stop the connection and start i
 
 
 class AiohttpTransport:
-    """Sends requests with aiohttp.
+    """The transport that reaches the service: what `AsyncClient` uses unless it is given another.
+
+    Make one to put a transport of your own around it; whoever made it closes it.
 
     Args:
-        base_url: The URL below which all targets stand.
-        session: A session whose connection pool is used and never closed; by default a pool of its own.
-        proxy: The URL of a proxy; None for a direct connection.
+        base_url: As for `AsyncClient`: by default the environment's ``TEMPMAILG_BASE_URL``, or the service's address.
+        session: An aiohttp session whose connection pool is used and never closed; by default a pool of its own.
+        proxy: The URL of an HTTP proxy; by default the environment's ``HTTPS_PROXY`` and ``NO_PROXY`` decide.
         ssl_context: What to trust instead of the system's certificates.
 
     Raises:
@@ -76,21 +78,30 @@ class AiohttpTransport:
 
     def __init__(
         self,
-        base_url: str,
+        base_url: str | None = None,
         *,
         session: aiohttp.ClientSession | None = None,
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        if proxy is not None and not base_url.startswith("https:") and not is_loopback(urlsplit(proxy).hostname or ""):
-            raise err.ConfigurationError("an http base_url must not go through a proxy: it would see the key")
-        self._base_url = base_url
+        try:
+            self.base_url: BaseUrl = base_url_of(base_url)
+            self._proxy = proxy_of(proxy) or environment_proxy(self.base_url)
+            _check_proxy(self._proxy, self.base_url)
+            self._ssl: ssl.SSLContext | bool = True if ssl_context is None else _checking("ssl_context", ssl_context)
+        except err.ConfigurationError as error:
+            del base_url, proxy  # they may hold a secret, and a traceback may show the locals of its frames
+            raise error.with_traceback(None) from None
+        self._address = str(self.base_url)
+        self._proxy_options = _proxy_options(self._proxy)
+        self._proxy_headers = {} if self.base_url.is_encrypted else self._proxy_options.get("proxy_headers", {})
         self._injected = session
-        self._proxy = proxy
-        self._ssl: ssl.SSLContext | bool = True if ssl_context is None else _checking("ssl_context", ssl_context)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = 0
         self._streams: WeakSet[_AiohttpStream] = WeakSet()  # those that somebody may still read
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._address}>"
 
     def __del__(self) -> None:
         self._let_go()
@@ -174,7 +185,7 @@ class AiohttpTransport:
     def _attempt(self, request: Request) -> _Attempt:
         # Somebody else's connection pool does not say when it has a connection, so assume the worst: that it had one.
         stage: Literal["connecting", "waiting"] = "connecting" if self._injected is None else "waiting"
-        return _Attempt(self._base_url, stage, is_safe=request.method != "POST")
+        return _Attempt(self._address, stage, is_safe=request.method != "POST")
 
     async def _open(
         self, session: aiohttp.ClientSession, request: Request, attempt: _Attempt
@@ -183,11 +194,11 @@ class AiohttpTransport:
         try:
             answer = await session.request(
                 request.method,
-                URL(self._base_url + request.target, encoded=True),
-                headers=request.headers,
+                URL(self._address + request.target, encoded=True),
+                headers={**request.headers, **self._proxy_headers} if self._proxy_headers else request.headers,
                 allow_redirects=False,
-                proxy=self._proxy,
                 ssl=self._ssl,
+                **self._proxy_options,
             )
         except aiohttp.ServerDisconnectedError:
             attempt.was_hung_up_on()
@@ -240,7 +251,7 @@ class AiohttpTransport:
         connector = self._injected.connector
         if self._injected.closed or connector is None:
             raise _closed_session()
-        if self._base_url.startswith("https:"):
+        if self.base_url.is_encrypted:
             if not isinstance(connector, aiohttp.TCPConnector):
                 raise err.ConfigurationError(
                     "the connector of the session must be an aiohttp.TCPConnector, which is known to check certificates"
@@ -256,6 +267,11 @@ def _closed_session() -> err.ClientClosedError:
 _T = TypeVar("_T")
 
 
+class _ProxyOptions(TypedDict, total=False):
+    proxy: URL
+    proxy_headers: dict[str, str]
+
+
 def _checking(what: str, trust: _T) -> _T:
     """Return what is to decide on certificates, or refuse what accepts any: the key would go to anybody."""
     blind = isinstance(trust, ssl.SSLContext) and (
@@ -267,6 +283,20 @@ def _checking(what: str, trust: _T) -> _T:
             " ssl.create_default_context(cafile=…)"
         )
     return trust
+
+
+def _check_proxy(proxy: Proxy | None, base_url: BaseUrl) -> None:
+    if proxy is not None and not base_url.is_encrypted and not is_loopback(proxy.host):
+        raise err.ConfigurationError("an http base_url must not go through a proxy: it would see the key")
+
+
+def _proxy_options(proxy: Proxy | None) -> _ProxyOptions:
+    """Return what aiohttp has to know of a proxy: the password as a header that no repr shows, not in the URL."""
+    if proxy is None:
+        return {}
+    if proxy.authorization is None:
+        return {"proxy": URL(proxy.url)}
+    return {"proxy": URL(proxy.url), "proxy_headers": {"Proxy-Authorization": proxy.authorization}}
 
 
 _in_use: WeakSet[AiohttpTransport] = WeakSet()
@@ -382,17 +412,16 @@ async def _read_all(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     raise err.APIResponseError(f"the answer cannot be used: it is larger than {max_bytes} bytes", status=answer.status)
 
 
-def environment_proxy(base_url: str) -> str | None:
+def environment_proxy(base_url: BaseUrl) -> Proxy | None:
     """Return the proxy that the environment (`HTTPS_PROXY`, `NO_PROXY`) names for a URL.
 
     aiohttp's own `trust_env` is not used, since it also reads netrc. A loopback address never goes through a proxy: the
     key would leave the machine in clear text.
     """
-    parts = urlsplit(base_url)
-    if parts.scheme == "http" or _bypassed(parts.netloc):
+    if not base_url.is_encrypted or _bypassed(base_url.netloc):
         return None
     proxies = urllib.request.getproxies_environment()
-    proxy = proxies.get(parts.scheme) or proxies.get("all")
+    proxy = proxies.get(base_url.scheme) or proxies.get("all")
     if not proxy:
         return None
     return proxy_of(proxy if "://" in proxy else f"http://{proxy}", "HTTPS_PROXY")

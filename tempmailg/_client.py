@@ -658,12 +658,6 @@ def _real_transport(
     proxy: str | None,
     ssl_context: ssl.SSLContext | None,
 ) -> Transport:
-    url = settings.base_url_of(base_url)
-    from tempmailg._aiohttp import AiohttpTransport, environment_proxy  # aiohttp loads with the first client
+    from tempmailg._aiohttp import AiohttpTransport  # aiohttp loads with the first client
 
-    return AiohttpTransport(
-        url,
-        session=session,
-        proxy=settings.proxy_of(proxy) or environment_proxy(url),
-        ssl_context=ssl_context,
-    )
+    return AiohttpTransport(base_url, session=session, proxy=proxy, ssl_context=ssl_context)

@@ -9,14 +9,14 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
-from tempmailg._aiohttp import AiohttpTransport, environment_proxy
+from tempmailg._aiohttp import AiohttpTransport
 from tempmailg._blocking import Client
 from tempmailg._caller import without_warning
 from tempmailg._client import AsyncClient
 from tempmailg._counting import CountingTransport
 from tempmailg._errors import TempMailError
 from tempmailg._portal import Lease
-from tempmailg._settings import base_url_of, key_of
+from tempmailg._settings import key_of
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator
@@ -53,8 +53,7 @@ class Service:
 
     def __init__(self, sandbox: Sandbox | None) -> None:
         self._key = sandbox.api_key if sandbox else key_of(None).reveal()
-        url = sandbox.base_url if sandbox else base_url_of(None)
-        self._transport = CountingTransport(AiohttpTransport(url, proxy=environment_proxy(url)))
+        self._transport = CountingTransport(AiohttpTransport(sandbox.base_url if sandbox else None))
         self._is_live = sandbox is None
         self._spare: Mailbox | None = None
         self._lease = Lease(self._transport.aclose)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import html
 import ipaddress
 import math
 import os
 import re
-from typing import Final, NoReturn
-from urllib.parse import SplitResult, urlsplit
+from typing import Final, Literal, NoReturn, SupportsIndex, cast
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from attrs import field, frozen
 
 from tempmailg._errors import ConfigurationError
 
 __all__ = [
+    "BaseUrl",
+    "Proxy",
     "Secret",
     "base_url_of",
     "count_of",
@@ -26,6 +31,14 @@ __all__ = [
 DEFAULT_BASE_URL: Final = "https://v1.tempmailg.com/api"
 
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
+_PATH = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*")
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
+_AMBIGUOUS: Final = frozenset("\u00df\u03c2\u200c\u200d")
+"""Letters of host names that the two generations of the standard (IDNA 2003 and 2008) send to different hosts."""
+_MAX_AGENT: Final = 256  # characters: servers refuse headers that are far longer
+_DEFAULT_PORTS: Final = {"https": 443, "http": 80}
+
 _TELLING: Final = 12  # characters of a key that are too many to show: fewer can be a prefix that all keys share
 
 
@@ -70,6 +83,9 @@ class _HiddenText(str):
     def __repr__(self) -> str:
         return "'***'"
 
+    def __getitem__(self, index: SupportsIndex | slice) -> str:
+        return _HiddenText(super().__getitem__(index))  # renderers of tracebacks cut texts before they show them
+
     def __reduce__(self) -> NoReturn:
         raise TypeError("a secret is never pickled or copied")
 
@@ -103,47 +119,143 @@ def key_of(api_key: str | None) -> Secret:
     return Secret(key)
 
 
-def base_url_of(base_url: str | None) -> str:
-    """Return the URL below which the endpoints stand, without a slash at its end.
+@frozen
+class BaseUrl:
+    """The URL below which the endpoints stand, parsed once: everything reads this value.
+
+    Args:
+        scheme: Decides on encryption.
+        host: In lower case and ASCII (IDNA); an IPv6 address without brackets.
+        port: The port, the scheme's own if the URL names none.
+        path: Percent-encoded, without a slash at its end.
+    """
+
+    scheme: Literal["https", "http"]
+    host: str
+    port: int
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.scheme}://{self.netloc}{self.path}"
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether what is sent there cannot be read on its way."""
+        return self.scheme == "https"
+
+    @property
+    def netloc(self) -> str:
+        """Host and port as a URL writes them, the scheme's own port left out."""
+        return _netloc(self.scheme, self.host, self.port)
+
+
+@frozen
+class Proxy:
+    """An HTTP proxy.
+
+    Args:
+        url: Where it is, without credentials.
+        host: The host in it.
+        authorization: The value of `Proxy-Authorization`, or None; no repr shows it.
+    """
+
+    url: str
+    host: str
+    authorization: str | None = field(default=None, repr=False)
+
+
+def base_url_of(base_url: str | None) -> BaseUrl:
+    """Return the URL given, or that of the environment, or the service's own, in its one normal form.
 
     Raises:
         ConfigurationError: It is no https URL (http is accepted on loopback), or holds a query or credentials.
     """
     url = base_url if base_url is not None else os.environ.get("TEMPMAILG_BASE_URL") or DEFAULT_BASE_URL
     parts = _split(url)
+    host = "" if parts is None else _host_of(parts)
+    if parts is None or not host or not _PATH.fullmatch(parts.path) or _has_dot_segment(parts.path):
+        raise ConfigurationError(f"base_url must be a URL like {DEFAULT_BASE_URL!r}")
     if parts.username is not None or parts.password is not None:
         raise ConfigurationError("base_url must not hold credentials: the API key goes into its own header")
-    if parts.query or parts.fragment or "?" in url or "#" in url:
+    if "?" in url or "#" in url:
         raise ConfigurationError("base_url must end with its path: no '?' and no '#'")
-    if parts.scheme == "http" and not is_loopback(parts.hostname or ""):
+    if parts.scheme == "http" and not is_loopback(host):
         raise ConfigurationError(
             "base_url must be https: plain http would show the key to the network (only loopback may)"
         )
-    return url.rstrip("/")
+    scheme = cast("Literal['https', 'http']", parts.scheme)
+    return BaseUrl(scheme, host, parts.port or _DEFAULT_PORTS[scheme], parts.path.rstrip("/"))
 
 
-def proxy_of(proxy: str | None, what: str = "proxy") -> str | None:
-    """Return the URL of an HTTP proxy, or refuse it; its text is not repeated, since it may hold a password."""
-    if proxy is not None and _http_url(proxy) is None:
+def proxy_of(proxy: str | None, what: str = "proxy") -> Proxy | None:
+    """Return an HTTP proxy, or refuse it; its URL is not repeated, since it may hold a password."""
+    if proxy is None:
+        return None
+    parts = _split(proxy)
+    host = "" if parts is None else _host_of(parts)
+    if parts is None or not host:
         raise ConfigurationError(f"{what} must be the URL of an HTTP proxy, like 'http://proxy.example:3128'")
-    return proxy
+    url = f"{parts.scheme}://{_netloc(parts.scheme, host, parts.port or _DEFAULT_PORTS[parts.scheme])}"
+    return Proxy(url, host, _basic(parts))
 
 
-def _split(url: str) -> SplitResult:
-    parts = _http_url(url)
-    if parts is None or not _VISIBLE_ASCII.fullmatch(url):
-        raise ConfigurationError(f"base_url must be a URL like {DEFAULT_BASE_URL!r}")
-    return parts
+def _netloc(scheme: str, host: str, port: int) -> str:
+    bracketed = f"[{host}]" if ":" in host else host
+    return bracketed if port == _DEFAULT_PORTS[scheme] else f"{bracketed}:{port}"
 
 
-def _http_url(url: str) -> SplitResult | None:
+def _basic(parts: SplitResult) -> str | None:
+    if parts.username is None and parts.password is None:
+        return None
+    credentials = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
+    return _HiddenText("Basic " + base64.b64encode(credentials.encode()).decode())
+
+
+def _split(url: object) -> SplitResult | None:
+    """Return the parts of an http or https URL, or None."""
+    if not isinstance(url, str) or not url.isprintable() or " " in url:  # urlsplit would drop what is not printable
+        return None
     try:
         parts = urlsplit(url)
-        usable = parts.scheme in ("https", "http") and parts.hostname and parts.port != 0
-        (parts.hostname or "").encode("idna")  # refuses what no name server could be asked for
-    except (ValueError, AttributeError, TypeError):
+        usable = parts.scheme in _DEFAULT_PORTS and parts.port != 0
+    except ValueError:
         return None
     return parts if usable else None
+
+
+def _host_of(parts: SplitResult) -> str:
+    """Return the host of a URL in lower case and ASCII, or nothing if no machine can have that name."""
+    host = parts.hostname or ""
+    if parts.netloc.rpartition("@")[2].startswith("["):
+        return _ipv6(host)
+    if _AMBIGUOUS & set(host):
+        return ""
+    try:
+        host = host.encode("idna").decode().lower()
+    except UnicodeError:
+        return ""
+    labels = host.removesuffix(".").split(".")
+    if not all(map(_LABEL.fullmatch, labels)) or len(host) > 253:
+        return ""
+    return _ipv4(host) if _NUMBER.fullmatch(labels[-1]) else host  # no name ends with a number
+
+
+def _ipv6(host: str) -> str:
+    try:
+        return "" if "%" in host else str(ipaddress.IPv6Address(host))
+    except ValueError:
+        return ""
+
+
+def _ipv4(host: str) -> str:
+    try:
+        return str(ipaddress.IPv4Address(host))
+    except ValueError:  # 127.1, 0x7f.1: some resolvers read them, others do not
+        return ""
+
+
+def _has_dot_segment(path: str) -> bool:
+    return any(unquote(segment) in (".", "..") or not unquote(segment).isprintable() for segment in path.split("/"))
 
 
 def is_loopback(host: str) -> bool:
@@ -176,4 +288,6 @@ def user_agent_of(user_agent: str | None, default: str) -> str:
         return default
     if not user_agent.isascii() or not user_agent.isprintable() or not user_agent.strip():
         raise ConfigurationError("user_agent must be printable ASCII text")
+    if len(user_agent) > _MAX_AGENT:
+        raise ConfigurationError(f"user_agent must have at most {_MAX_AGENT} characters, not {len(user_agent)}")
     return user_agent

@@ -14,6 +14,7 @@ from support.fault_server import FaultServer, reply
 from tempmailg import AsyncClient, Client
 from tempmailg import _errors as err
 from tempmailg._aiohttp import AiohttpTransport, environment_proxy
+from tempmailg._settings import base_url_of
 
 URL = "https://mail.example/api"
 PROXY = "http://proxy.example:3128"
@@ -48,7 +49,8 @@ def test_the_environment_names_the_proxy(
     """`HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` mean what they mean to other programs; loopback never has a proxy."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert environment_proxy(url) == proxy
+    found = environment_proxy(base_url_of(url))
+    assert (found and found.url) == proxy
 
 
 @pytest.mark.parametrize("proxy", ["socks5://user:pass-word@proxy.example", "http://", "http://proxy.example:x"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import pickle
 from typing import Any, cast
@@ -29,6 +30,36 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"base_url": "https://example.com:0"}, "base_url must be a URL like"),
     ({"base_url": "https://example.com:x"}, "base_url must be a URL like"),
     ({"base_url": 5}, "base_url must be a URL like"),
+    *(
+        ({"base_url": f"https://{host}/api"}, "base_url must be a URL like")
+        for host in (
+            "v1.tempmailg.com\\.evil.example",
+            "v1.tempmailg.com%2fevil",
+            "v1.tempmailg.com%2Fevil.example",
+            "127.0.0.1%00.evil.example",
+            "example.com%",
+            "exa\tmple.com",
+            "example.com\n",
+            "example..com",
+            ".example.com",
+            "-example.com",
+            "example.com,evil.example",
+            "a" * 64 + ".example",
+            "ex\u2100mple.com",
+            "stra\u00dfe.example",
+            "127.1",
+            "0x7f.0.0.1",
+            "2130706433",
+            "256.0.0.1",
+            "[::1",
+            "[fe80::1%25eth0]",
+            "[v1.x]",
+        )
+    ),
+    *(
+        ({"base_url": f"https://example.com/{path}"}, "base_url must be a URL like")
+        for path in ("a\\b", "api/../x", "api/%2e%2E/x", "%00", "%0a", "%", "%zz", "a b", "\u00fc", "<a>")
+    ),
     ({"timeout": 0}, "timeout must be a positive number of seconds"),
     ({"timeout": float("inf")}, "timeout must be a positive number of seconds"),
     ({"timeout": "5"}, "timeout must be a positive number of seconds"),
@@ -37,6 +68,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"max_retries": 1.5}, "max_retries must be a whole number"),
     ({"quota_reserve": -1}, "quota_reserve must be a whole number"),
     ({"user_agent": "a\r\nb"}, "user_agent must be printable"),
+    ({"user_agent": "a" * 257}, "user_agent must have at most 256 characters, not 257"),
     ({"proxy": "proxy.example:3128"}, "proxy must be the URL of an HTTP proxy"),
     ({"proxy": "socks5://user:pw@proxy.example"}, "proxy must be the URL of an HTTP proxy"),
     ({"transport": ScriptedTransport(), "proxy": "http://proxy.example"}, "transport replaces"),
@@ -59,15 +91,15 @@ def test_key_and_url_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("TEMPMAILG_API_KEY", "from-environment")
     monkeypatch.setenv("TEMPMAILG_BASE_URL", "https://mail.example/api/")
     assert settings.key_of(None).reveal() == "from-environment"
-    assert settings.base_url_of(None) == "https://mail.example/api"
+    assert str(settings.base_url_of(None)) == "https://mail.example/api"
     monkeypatch.setenv("TEMPMAILG_BASE_URL", "")
-    assert settings.base_url_of(None) == "https://v1.tempmailg.com/api"
+    assert str(settings.base_url_of(None)) == "https://v1.tempmailg.com/api"
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8025/api", "http://localhost/api", "http://[::1]:8/api"])
 def test_plain_http_is_accepted_on_loopback(url: str) -> None:
     """A sandbox on this machine needs no certificate."""
-    assert settings.base_url_of(url) == url
+    assert str(settings.base_url_of(url)) == url
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1.example.com", "http://localhost.example.com", "http://10.0.0.1"])
@@ -75,6 +107,37 @@ def test_a_host_that_only_looks_like_loopback_is_not(url: str) -> None:
     """Plain http to anything that is not this machine would show the key."""
     with pytest.raises(ConfigurationError, match="must be https"):
         settings.base_url_of(url)
+
+
+SPELLINGS = {
+    "HTTPS://V1.TempMailG.com/api/": "https://v1.tempmailg.com/api",
+    "https://example.com:443": "https://example.com",
+    "HTTP://LocalHost:80/": "http://localhost",
+    "https://example.com:8443//": "https://example.com:8443",
+    "https://b\u00fccher.example/Api": "https://xn--bcher-kva.example/Api",
+    "https://[2001:DB8:0::1]:443/x/": "https://[2001:db8::1]/x",
+    "https://192.0.2.1/a%2Fb": "https://192.0.2.1/a%2Fb",
+}
+
+
+@pytest.mark.parametrize("written", SPELLINGS)
+def test_a_base_url_has_one_normal_form(written: str) -> None:
+    """However a URL is spelled, scheme and host are in lower case and ASCII, and port and path are canonical."""
+    parsed = settings.base_url_of(written)
+    assert str(parsed) == SPELLINGS[written]
+    assert settings.base_url_of(str(parsed)) == parsed
+
+
+def test_a_proxys_password_stands_apart_from_its_url() -> None:
+    """Credentials become a header's value that no repr and no cut of it shows; the URL is free of them."""
+    proxy = settings.proxy_of("HTTP://user:p%40ss-word@Proxy.Example:3128/")
+    assert proxy is not None
+    assert (proxy.url, proxy.host) == ("http://proxy.example:3128", "proxy.example")
+    assert proxy.authorization == "Basic " + base64.b64encode(b"user:p@ss-word").decode()
+    assert "dXN" not in repr(proxy) + repr(proxy.authorization) + repr(proxy.authorization[:80])
+    assert settings.proxy_of("http://proxy.example:3128") == settings.Proxy(
+        "http://proxy.example:3128", "proxy.example"
+    )
 
 
 def test_a_secret_is_neither_shown_nor_copied() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import datetime as dt
 import ssl
 from collections.abc import AsyncGenerator, Callable
@@ -13,8 +14,8 @@ from typing import Any, Final
 import aiohttp
 import pytest
 import trustme
-from support.checks import CANARY, trial
-from support.fault_server import RESET, FaultServer, reply
+from support.checks import CANARY, everything_told_by, trial
+from support.fault_server import RESET, STALL, FaultServer, reply
 
 from tempmailg import AsyncClient
 from tempmailg import _errors as err
@@ -242,6 +243,59 @@ async def test_a_proxy_carries_a_tunnel_and_sees_no_key(
     assert server.requests[0].header("Proxy-Authorization") is None
 
 
+async def test_a_proxys_password_is_in_no_frame() -> None:
+    """Not even a time-out of the user's own, which shows the frames of aiohttp, gives the proxy's password away."""
+    password = "pass-word-of-the-proxy"
+    coded = base64.b64encode(f"user:{password}".encode()).decode()
+    async with FaultServer([STALL]) as proxy:
+        url = proxy.base_url.replace("//", f"//user:{password}@").removesuffix("/api")
+        async with AsyncClient(CANARY, base_url=f"https://{HOST}/api", proxy=url) as client:
+            url = ""
+            with pytest.raises(TimeoutError) as caught:
+                async with asyncio.timeout(0.2):
+                    await list_messages(client)
+        assert proxy.requests[0].header("Proxy-Authorization") == f"Basic {coded}"
+    told = list(everything_told_by(caught.value.__cause__ or caught.value))
+    assert any("Proxy-Authorization" in text for text in told), "the frames do not show the proxy's headers"
+    for secret in (f"{password}@", coded[:20]):
+        assert not [text for text in told if secret in text.replace(f"coded = '{coded}'", "")]
+
+
+async def test_a_tunnel_is_kept(authority: trustme.CA, trusting: ssl.SSLContext) -> None:
+    """The second call through a proxy with a password goes through the same tunnel."""
+    async with FaultServer([EMPTY], tls=serving(authority, HOST)) as server, connect_proxy(server.port) as (url, heads):
+        proxy = url.replace("//", "//user:word@")
+        async with AsyncClient(CANARY, base_url=f"https://{HOST}/api", proxy=proxy, ssl_context=trusting) as client:
+            await list_messages(client)
+            await list_messages(client)
+        await server.quiet()
+    assert len(heads) == 1
+
+
+async def test_plain_http_through_a_proxy_of_this_machine_brings_the_password() -> None:
+    """Without a tunnel, as to a sandbox, the request itself carries the proxy's credentials."""
+    async with FaultServer([EMPTY]) as proxy:
+        url = proxy.base_url.replace("//", "//user:word@").removesuffix("/api")
+        async with AsyncClient(CANARY, base_url="http://localhost:1/api", proxy=url) as client:
+            await list_messages(client)
+    assert proxy.requests[0].line.startswith("GET http://localhost:1/api/messages?")
+    assert proxy.requests[0].header("Proxy-Authorization") == "Basic dXNlcjp3b3Jk"
+
+
+async def test_a_scheme_in_capitals_is_as_strict(authority: trustme.CA) -> None:
+    """`HTTPS://` refuses a session that checks no certificates, and may go through a proxy, as `https://` does."""
+    async with (
+        FaultServer([EMPTY], tls=serving(authority)) as server,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False)) as session,
+    ):
+        url = server.base_url.replace("https", "HttpS")
+        async with AsyncClient(CANARY, base_url=url, session=session) as client:
+            with pytest.raises(err.ConfigurationError, match="must check certificates"):
+                await list_messages(client)
+        assert server.connections == 0
+    AsyncClient(CANARY, base_url="HTTPS://mail.example", proxy="HTTP://proxy.example")
+
+
 async def test_a_tunnel_to_the_wrong_host_is_refused(authority: trustme.CA, trusting: ssl.SSLContext) -> None:
     """A proxy that connects to somebody else is found out by the certificate."""
     async with (
@@ -254,16 +308,16 @@ async def test_a_tunnel_to_the_wrong_host_is_refused(authority: trustme.CA, trus
         assert (caught.value.sent, server.requests) == (False, [])
 
 
-@pytest.mark.parametrize("status", [403, 407, 502])
-async def test_a_proxy_that_refuses_is_named(status: int, trusting: ssl.SSLContext) -> None:
-    """The error says that it was the proxy, with its status; the service has seen nothing."""
+@pytest.mark.parametrize(("status", "attempts"), [(403, 1), (407, 1), (502, 2), (503, 2), (504, 2)])
+async def test_a_proxy_that_refuses_is_named(status: int, attempts: int, trusting: ssl.SSLContext) -> None:
+    """The error says that it was the proxy, with its status; the service has seen nothing, so a POST is tried again."""
     refusal = b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % status
     async with (
         connect_proxy(1, refusal) as (url, _),
-        AsyncClient(CANARY, base_url=f"https://{HOST}/api", proxy=url, ssl_context=trusting) as client,
+        AsyncClient(CANARY, base_url=f"https://{HOST}/api", proxy=url, ssl_context=trusting, max_retries=1) as client,
     ):
         with pytest.raises(
             err.APIConnectionError, match=rf"the proxy refused to connect to .*: status {status}"
         ) as caught:
             await create_mailbox(client)
-        assert caught.value.sent is False
+        assert (caught.value.sent, caught.value.attempts) == (False, attempts)

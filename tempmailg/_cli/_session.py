@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from attrs import frozen
 
-from tempmailg import _settings as settings
-from tempmailg._aiohttp import AiohttpTransport, environment_proxy
+from tempmailg._aiohttp import AiohttpTransport
 from tempmailg._cli import _recent
 from tempmailg._cli._config import resolve_access
 from tempmailg._cli._screen import Screen
@@ -58,10 +57,10 @@ class Session:
 async def opened(screen: Screen) -> AsyncGenerator[Session]:
     """Open a client with the key of the environment or the config file."""
     key, url = resolve_access()
-    base_url = settings.base_url_of(url)
-    transport = CountingTransport(AiohttpTransport(base_url, proxy=environment_proxy(base_url)))
+    real = AiohttpTransport(url)
+    transport = CountingTransport(real)
     try:
         async with AsyncClient(key, transport=transport) as client:
-            yield Session(client, screen, transport, base_url)
+            yield Session(client, screen, transport, str(real.base_url))
     finally:
         await transport.aclose()
