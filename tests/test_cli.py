@@ -1,4 +1,4 @@
-"""The commands in scripts: answers alone on stdout, JSON that parses, statuses that tell, errors of one line."""
+"""The commands in scripts: answers alone on stdout, JSON that parses, statuses with a meaning, errors of one line."""
 
 from __future__ import annotations
 
@@ -374,7 +374,7 @@ def test_a_wait_for_a_deleted_mailbox_is_an_error(shell: Shell) -> None:
 
 
 def test_watch_resumes_from_its_state(shell: Shell, address: str) -> None:
-    """A second watch with the same state file tells only what the first has not told."""
+    """A second watch with the same state file prints only what the first has not printed."""
     shell.sandbox.deliver(address, subject="first")
     assert _watched(shell, address, 1) == ["first"]
     shell.sandbox.deliver(address, subject="second")
@@ -385,11 +385,11 @@ def _watched(shell: Shell, address: str, count: int) -> list[str]:
     """Read so many messages of a watch, then interrupt it as Ctrl-C does."""
     with shell.start("watch", address, "--json", "--state", "watch.json") as process:
         assert process.stdout is not None
-        told = [json.loads(process.stdout.readline())["subject"] for _ in range(count)]
+        printed = [json.loads(process.stdout.readline())["subject"] for _ in range(count)]
         _until(lambda: Path("watch.json").exists() and len(_ids("watch.json")) >= count)
         process.send_signal(2)
         assert process.wait(timeout=20) == 130
-    return told
+    return printed
 
 
 def _ids(path: str) -> list[str]:
@@ -405,7 +405,7 @@ def _until(condition: Any) -> None:
 
 
 def test_watch_ends_when_its_mailbox_is_gone(shell: Shell, address: str) -> None:
-    """A watch whose last mailbox is gone says so and ends, after it told what had arrived."""
+    """A watch whose last mailbox is gone says so and ends, after it printed what had arrived."""
     shell.sandbox.deliver(address, subject="first")
     later = threading.Timer(0.5, shell.process, ["rm", address])
     later.start()
@@ -540,7 +540,7 @@ def test_a_terminal_that_lacks_a_character_gets_a_question_mark(shell: Shell, ad
     [(0, "now"), (12, "12 s ago"), (60, "1 min ago"), (7_199, "1 h ago"), (90_000, "1 d ago"), (-61, "in 1 min")],
 )
 def test_times_are_told_relative_to_now(seconds: int, text: str) -> None:
-    """A moment is told as the time that has passed since, in its largest unit."""
+    """A moment is shown as the time that has passed since, in its largest unit."""
     now = datetime(2026, 7, 1, tzinfo=UTC)
     assert ago(now - timedelta(seconds=seconds), now) == text
 

@@ -112,6 +112,22 @@ def test_a_variable_is_its_option(shell: Shell, option: str, value: str, argumen
     assert _arguments() == {"port": 8025, "smtp_port": 1025}
 
 
+TAKEN = [
+    row
+    for row in ARGUMENTS
+    if row[2] in inspect.signature(Sandbox).parameters
+    and (row[2] != "limits" or set(row[3]) <= {field.name for field in attrs.fields(Limits)})
+]
+
+
+@pytest.mark.usefixtures("shell")
+@pytest.mark.parametrize("option", TAKEN, ids=[f"{option} {value}" for option, value, _, _ in TAKEN])
+def test_the_sandbox_takes_each_option(option: tuple[str, str, str, Any]) -> None:
+    """What an option becomes is something that the constructor accepts."""
+    arguments = _arguments(*filter(None, option[:2]), "--domain", "free.test")  # one domain must be free
+    assert repr(Sandbox(**arguments)) == "<Sandbox, not started>"
+
+
 @pytest.mark.usefixtures("shell")
 def test_several_values_stand_in_one_variable(shell: Shell) -> None:
     """Blanks separate what would be options of their own."""

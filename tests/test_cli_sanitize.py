@@ -55,11 +55,11 @@ def test_ordinary_text_stays_as_it_is(text: str) -> None:
 @given(_ANY_TEXT)
 def test_an_address_keeps_its_meaning(text: str) -> None:
     """An address becomes visible ASCII, and decoding it gives the same address."""
-    told = ascii_url(text)
-    assert told.isascii()
-    assert not _acting(told)
+    shown = ascii_url(text)
+    assert shown.isascii()
+    assert not _acting(shown)
     if text.isprintable() and "%" not in text:
-        assert unquote(told) == text
+        assert unquote(shown) == text
 
 
 @pytest.mark.parametrize(

@@ -45,9 +45,9 @@ def test_new_tells_the_address_and_its_expiry(shell: Shell) -> None:
     """At a terminal `new` adds how long the mailbox lives; `--quiet` leaves that out."""
     with shell.terminal("new") as terminal:
         assert terminal.finish() == 0
-        address, note = terminal.seen.splitlines()
+        address, hint = terminal.seen.splitlines()
     assert "@" in address
-    assert re.fullmatch(r"expires in (9:\d\d|10:00); .*", note)
+    assert re.fullmatch(r"expires in (9:\d\d|10:00); .*", hint)
     with shell.terminal("new", "--quiet") as terminal:
         assert terminal.finish() == 0
         assert len(terminal.seen.splitlines()) == 1
@@ -165,7 +165,7 @@ def test_watch_tells_messages_above_its_moving_line(shell: Shell, address: str) 
 
 
 def test_download_shows_a_bar(shell: Shell, address: str) -> None:
-    """While a file arrives, a bar tells its name, bytes, speed and time left; its path stands alone on stdout."""
+    """While a file arrives, a bar shows its name, bytes, speed and time left; its path stands alone on stdout."""
     content = os.urandom(400_000)
     message = shell.sandbox.deliver(address, attachments=[(f"{HOSTILE}.bin", content)])
     shell.sandbox.faults.next("stream_attachment", Slow(200_000))
@@ -238,7 +238,7 @@ def test_read_shows_a_mail_as_a_person_reads_it(shell: Shell, address: str) -> N
 
 
 def test_json_is_json_at_a_terminal_too(shell: Shell) -> None:
-    """`--json` prints no table and no note, whoever watches."""
+    """`--json` prints no table and no hint, whoever watches."""
     with shell.terminal("domains", "--json") as terminal:
         assert terminal.finish() == 0
         assert terminal.written.startswith('{"requested_type"')

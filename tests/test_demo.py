@@ -21,17 +21,22 @@ def test_the_demo_succeeds_and_tells_its_steps(shell: Shell) -> None:
     shell.set(TEMPMAILG_API_KEY=None, TEMPMAILG_BASE_URL=None)
     outcome = shell.process("demo")
     assert outcome.status == 0, outcome
-    told = outcome.stdout
-    assert told.count("8 of 8 endpoints were used") == told.count(", as sent\n") == told.count("the code is ") == 2
-    assert "✗" not in told
-    assert told.endswith("✓ everything is as it was sent\n")
+    printed = outcome.stdout
+    assert (
+        printed.count("8 of 8 endpoints were used")
+        == printed.count(", as sent\n")
+        == printed.count("the code is ")
+        == 2
+    )
+    assert "✗" not in printed
+    assert printed.endswith("✓ everything is as it was sent\n")
 
 
 def test_the_demo_speaks_json(shell: Shell) -> None:
     """With `--json` the transcript is one value."""
-    told = json.loads(shell.answer("demo", "--json"))
-    assert told["ok"] is True
-    assert all(step["ok"] is not False and step["text"] for step in told["steps"])
+    printed = json.loads(shell.answer("demo", "--json"))
+    assert printed["ok"] is True
+    assert all(step["ok"] is not False and step["text"] for step in printed["steps"])
 
 
 def test_a_changed_file_fails_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
