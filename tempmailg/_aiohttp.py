@@ -116,18 +116,24 @@ class AiohttpTransport:
         session = self._own_session()
         if session is None or session.closed:
             return
-        connector = session.connector
-        session.detach()  # aiohttp would warn in its own words
-        if self._loop is None or not isinstance(connector, _Connector):
-            return  # somebody else's connections are theirs to close
-        with suppress(RuntimeError):  # the loop may be closing in its own thread
-            connector.abandon(self._loop)
+        if not self._abandon(session):
+            return
         warnings.warn(
             "a client was not closed: use it in `async with AsyncClient() as client:`, or await client.close()",
             ResourceWarning,
             stacklevel=1,  # whoever forgot it is not on the stack; `source` tells where it was made
             source=self,
         )
+
+    def _abandon(self, session: aiohttp.ClientSession) -> bool:
+        """Close connections without their loop; return False for somebody else's, which are theirs to close."""
+        connector = session.connector
+        session.detach()  # aiohttp would warn in its own words
+        if self._loop is None or not isinstance(connector, _Connector):
+            return False
+        with suppress(RuntimeError):  # the loop may be closing in its own thread
+            connector.abandon(self._loop)
+        return True
 
     async def request(self, request: Request, *, timeout: float, max_bytes: int) -> Response:
         """See `Transport.request`."""
@@ -175,12 +181,29 @@ class AiohttpTransport:
 
     async def aclose(self) -> None:
         """See `Transport.aclose`."""
-        session, self._session = self._own_session(), None
-        if session is not None:
-            self._deadlines.stop()
-            for stream in tuple(self._streams):
-                stream.close()  # or aiohttp warns of each that was not left before the client was closed
-            await session.close()
+        session = self._own_session()
+        if session is None:
+            return
+        if self._loop is not asyncio.get_running_loop():
+            await self._close_from_elsewhere(session)
+            return
+        self._session = None
+        self._deadlines.stop()
+        for stream in tuple(self._streams):
+            stream.close()  # or aiohttp warns of each that was not left before the client was closed
+        await session.close()
+
+    async def _close_from_elsewhere(self, session: aiohttp.ClientSession) -> None:
+        """Close from another event loop than the one that has the connections."""
+        if self._loop is not None and self._loop.is_running():
+            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self.aclose(), self._loop))
+        elif self._loop is not None and not self._loop.is_closed():
+            raise err.ConfigurationError(
+                "this client was first used on another event loop, which is open but does not run: close it there"
+            )
+        else:
+            self._session = None
+            self._abandon(session)
 
     def _attempt(self, request: Request) -> _Attempt:
         # Somebody else's connection pool does not say when it has a connection, so assume the worst: that it had one.
