@@ -232,11 +232,12 @@ def _code_findings(
     content: str, *, is_html: bool, subject: str, sender_name: str, fits: Callable[[str], bool] | None
 ) -> list[_codes.Finding]:
     from tempmailg._extract import _codes
-    from tempmailg._extract._quotes import without_addresses, without_name, without_quotes
+    from tempmailg._extract._quotes import is_forwarded, without_addresses, without_name, without_quotes
 
     page = _read(content, is_html=is_html)
     text = without_addresses(without_quotes(page.text, subject))
-    mail = _codes.Mail(without_name(subject, sender_name), without_name(text, sender_name), page.loud)
+    quoted = () if is_forwarded(subject) else page.quoted
+    mail = _codes.Mail(without_name(subject, sender_name), without_name(text, sender_name), page.loud, quoted)
     return _codes.find(mail, fits)
 
 

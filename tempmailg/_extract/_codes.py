@@ -19,7 +19,7 @@ from tempmailg._extract._typed import user_names, without_names, without_typed
 from tempmailg._extract._words import EVERYWHERE, Hit, Kind, Languages, Words, find_words, fold, kinds_of, languages_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 ACCEPTED = 7.0
 """Points from which a candidate is believed."""
@@ -177,6 +177,8 @@ def find(mail: Mail, fits: Callable[[str], bool] | None = None) -> list[Finding]
     spans = [_spans(place.text, fits) for place in places]
     if not any(spans):
         return []
+    if all(_is_inside(span, mail.quoted) for span in spans[1]):
+        places = (places[0], places[1]._replace(quoted=()))  # a mail that sets its code as a quotation
     languages = languages_of(f"{subject} {text[:_TELLING]}")
     general = tuple(_mail_clues(subject, text, languages))
     judged = (_judge(place, found, general, languages) for place, found in zip(places, spans, strict=True))
@@ -369,8 +371,12 @@ def _place_clues(span: Span, around: Context, place: _Place) -> Iterator[Clue]:
         yield ALONE
     if any(start <= span.start and span.end <= end for start, end in place.loud):
         yield LOUD
-    if any(start <= span.start < end for start, end in place.quoted):
+    if _is_inside(span, place.quoted):
         yield QUOTED
+
+
+def _is_inside(span: Span, passages: Iterable[tuple[int, int]]) -> bool:
+    return any(start <= span.start < end for start, end in passages)
 
 
 def _mail_clues(subject: str, text: str, languages: Languages | None) -> Iterator[Clue]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from enum import IntEnum
+from functools import lru_cache
 from html import unescape
 from html.entities import html5
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,7 +22,7 @@ import attrs
 from tempmailg._extract._page import MAX_CONTENT, MAX_TEXT, Anchor, Page, visible
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Collection, Iterator
 
 MAX_TAGS = 5_000
 """Tags that are read; the rest of the message is cut. Newsletters of 250 KB hold about 4,000."""
@@ -34,6 +35,9 @@ _MAX_ENTITIES = 8_000
 
 _MAX_STYLE = 1_000
 """Characters of a style attribute that are read."""
+
+_MAX_FIELD = 100
+"""Characters of a field's value that are read."""
 
 _MAX_ATTRIBUTES = 8_192
 """Characters of a tag that are read; longer ones carry pictures."""
@@ -84,18 +88,26 @@ _LINE = frozenset(
     {
         "body",
         "center",
+        "caption",
         "dd",
+        "details",
+        "dialog",
+        "dir",
         "div",
         "dt",
+        "figcaption",
         "fieldset",
         "footer",
         "form",
         "header",
         "html",
+        "legend",
         "li",
         "main",
         "nav",
+        "menu",
         "section",
+        "summary",
         "tr",
     }
 )
@@ -128,37 +140,74 @@ _PIXELS = {"px": 1.0, "pt": 4 / 3, "em": 16.0, "rem": 16.0, "%": 0.16, "": 1.0}
 _LOUD_PIXELS = 20.0
 _SPACED_PIXELS = 2.0
 
-_HIDING = re.compile(
-    r"(?<![\w-])(?:display\s*+:\s*+none|visibility\s*+:\s*+hidden|opacity\s*+:\s*+0(?:\.0*+)?(?![\d.])"
-    r"|color\s*+:\s*+transparent)",
-)
-_FLAT = re.compile(r"(?<![\w-])(?:max-)?(?:height|width)\s*+:\s*+0(?![\d.])")
-_CLIPPED = re.compile(r"(?<![\w-])overflow\s*+:\s*+hidden")
 _SIZE = re.compile(r"(?<![\w-])font(?:-size)?+\s*+:[^;:\d]{0,40}+(?:[1-9]00\s++)?+(\d++(?:\.\d++)?+)(px|pt|r?em|%|)")
-_SPACING = re.compile(r"(?<![\w-])letter-spacing\s*+:\s*+(\d*+(?:\.\d++)?+)(px|pt|r?em|%|)")
-_TELLING = re.compile(r"display|visibility|opacity|transparent|overflow|font|letter-spacing")
+_SPACING = re.compile(r"(\d*+(?:\.\d++)?+)(px|pt|r?em|%|)")
+_ZERO = re.compile(r"0(?:\.0*+)?+(?![\d.])")
+_TELLING = re.compile(r"display|visibility|opacity|transparent|overflow|font|letter-spacing|white-space|text-transform")
+_SIDES = ("height", "max-height", "width", "max-width")
+_VERBATIM = {
+    **dict.fromkeys(("pre", "pre-wrap", "break-spaces"), "verbatim"),
+    "pre-line": "lines",
+    **dict.fromkeys(("normal", "nowrap"), "flowing"),
+}
+_FIRST_LETTER: re.Pattern[str] = re.compile(r"(?<![\w'\u2019])[^\W\d_]")
+_TRANSFORMS: dict[str, Callable[[str], str]] = {
+    "uppercase": str.upper,
+    "lowercase": str.lower,
+    "capitalize": lambda text: _FIRST_LETTER.sub(lambda found: found[0].upper(), text),
+    "none": str,
+}
 _AT_RULE = re.compile(
     r"@[^{};@]{0,200}+\{[^{}]*+(?:\{[^{}]*+\}[^{}]*+)*+(?:\}|\Z)|/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/|\Z)"
 )
 _RULE = re.compile(r"(?:(?<=[{}])|\A)([^{}]++)\{([^{}]*+)\}")
-_CLASS = re.compile(r"\A[a-z0-9]*+\.([\w-]++)\Z", re.IGNORECASE)
+_COMPOUND = re.compile(r"\A(?P<tag>[a-z][a-z0-9]*+|\*)?+(?P<rest>(?:[.#][\w-]{1,100}+)*+)\Z", re.IGNORECASE)
+_QUOTE_CLASSES = frozenset({"gmail_quote", "gmail_quote_container", "moz-cite-prefix", "yahoo_quoted"})
+_SHOWN_FIELDS = frozenset({"", "text", "tel", "number", "email", "url", "search"})
 
 
 class _Style(NamedTuple):
-    """What a style says about being seen."""
+    """What a style says about being seen; None where it says nothing."""
 
-    hidden: bool = False
+    display: str | None = None
+    visible: bool | None = None
+    faded: bool = False
+    """Whether it hides by other means: no opacity, no colour, no height."""
     size: float | None = None
-    """Font size in pixels, when the style sets one."""
+    """Font size in pixels."""
     spaced: bool = False
+    spaces: str | None = None
+    """What becomes of white space: `verbatim`, `lines`, `flowing`."""
+    transform: str | None = None
 
     def over(self, below: _Style) -> _Style:
         """Lay this style over a weaker one."""
-        size = below.size if self.size is None else self.size
-        return _Style(self.hidden or below.hidden, size, self.spaced or below.spaced)
+        return _Style(
+            below.display if self.display is None else self.display,
+            below.visible if self.visible is None else self.visible,
+            self.faded or below.faded,
+            below.size if self.size is None else self.size,
+            self.spaced or below.spaced,
+            below.spaces if self.spaces is None else self.spaces,
+            below.transform if self.transform is None else self.transform,
+        )
 
 
 _PLAIN = _Style()
+
+
+class _Rule(NamedTuple):
+    """A rule of a style sheet for elements with a tag, an id and classes."""
+
+    weight: int
+    tag: str
+    name: str
+    classes: frozenset[str]
+    style: _Style
+
+    def fits(self, tag: str, name: str, classes: Collection[str]) -> bool:
+        """Whether the rule is one for an element."""
+        return self.tag in {"", tag} and self.name in {"", name} and self.classes.issubset(classes)
 
 
 class _Gap(IntEnum):
@@ -178,14 +227,34 @@ class _Element(NamedTuple):
     """An open element with what its content inherits."""
 
     name: str
-    hidden: bool = False
+    gone: bool = False
+    """Whether nothing in it can be seen."""
+    invisible: bool = False
+    """Whether nothing in it can be seen that does not say otherwise."""
     loud: bool = False
     size: float = 16.0
     """Font size in pixels."""
-    verbatim: bool = False
+    spaces: str = "flowing"
+    transform: str = "none"
+    parts_children: bool = False
+    """Whether its children stand apart whatever they are: those of a flex box or a grid."""
+    gap: _Gap = _Gap.NONE
+    """What parts it from what stands before and behind it."""
+    quoted_from: int = -1
+    """Where its text begins, when it is a quotation."""
+
+    @property
+    def hidden(self) -> bool:
+        """Whether its own text cannot be seen."""
+        return self.gone or self.invisible or self.size <= 1
 
 
 _ROOT = _Element("")
+_TAG_GAPS = {
+    **dict.fromkeys(_PARAGRAPH, _Gap.PARAGRAPH),
+    **dict.fromkeys(_LINE, _Gap.LINE),
+    **dict.fromkeys(_CELL, _Gap.CELL),
+}
 
 
 @attrs.define
@@ -232,8 +301,9 @@ class _Reader:
     writer: _Writer = attrs.field(factory=_Writer)
     stack: list[_Element] = attrs.field(factory=lambda: [_ROOT])
     open_names: Counter[str] = attrs.field(factory=Counter[str])
-    sheet: dict[str, _Style] = attrs.field(factory=dict[str, _Style])
+    sheet: dict[str, list[_Rule]] = attrs.field(factory=dict[str, list[_Rule]])
     anchors: list[Anchor] = attrs.field(factory=list[Anchor])
+    quoted: list[tuple[int, int]] = attrs.field(factory=list[tuple[int, int]])
     url: str | None = None
     label: str = ""
     base: str = ""
@@ -241,13 +311,15 @@ class _Reader:
 
     def text(self, raw: str) -> None:
         element = self.stack[-1]
-        if element.hidden or element.size <= 1:
+        if element.hidden:
             return
         shown = visible(_decoded(raw[: MAX_TEXT - self.writer.length]))
-        if element.verbatim:
-            self._verbatim(shown, loud=element.loud)
-        else:
+        if element.transform != "none":
+            shown = _TRANSFORMS[element.transform](shown)
+        if element.spaces == "flowing":
             self._flowing(shown, loud=element.loud)
+        else:
+            self._by_lines(shown, element)
 
     def _flowing(self, shown: str, *, loud: bool) -> None:
         words = shown.split()
@@ -261,59 +333,88 @@ class _Reader:
         if shown[-1].isspace():
             self.writer.part(_Gap.SPACE)
 
-    def _verbatim(self, shown: str, *, loud: bool) -> None:
+    def _by_lines(self, shown: str, element: _Element) -> None:
         for index, line in enumerate(shown.replace("\r\n", "\n").split("\n")):
             if index:
                 self.writer.part(_Gap.LINE)
             if line.strip():
-                self.writer.write(line.rstrip(), loud=loud)
+                kept = line.rstrip() if element.spaces == "verbatim" else " ".join(line.split())
+                self.writer.write(kept, loud=element.loud)
 
     def open(self, name: str, attributes: dict[str, str]) -> None:
-        self._part(name)
+        if name == "p" and self.stack[-1].name == "p":
+            self.close("p")
+        element = self._element(name, attributes)
+        self.writer.part(element.gap)
+        self._act(name, attributes, element)
+        if name not in _VOID:
+            self.stack.append(element)
+            self.open_names[name] += 1
+
+    def _act(self, name: str, attributes: dict[str, str], element: _Element) -> None:
+        """Do what a tag does beside opening an element."""
         if name == "br":
-            self.writer.part(_Gap.PARAGRAPH if self.writer.gap is _Gap.LINE else _Gap.LINE)
+            self.line_break()
         elif name == "img" and self.url is not None and not self.label:
             self.label = visible(attributes.get("alt", ""))
-        elif name == "p" and self.stack[-1].name == "p":
-            self.close("p")
         elif name == "a":
             self._open_anchor(attributes)
         elif name == "base" and not self.base:
             self.base = _LINE_ENDS.sub("", attributes.get("href", "")).strip(_BLANKS)
-        if name not in _VOID:
-            self.stack.append(self._element(name, attributes))
-            self.open_names[name] += 1
+        elif name == "input" and not element.hidden and _shows_value(attributes):
+            self.writer.write(visible(attributes.get("value", "")).strip()[:_MAX_FIELD], loud=element.loud)
+
+    def line_break(self) -> None:
+        self.writer.part(_Gap.PARAGRAPH if self.writer.gap is _Gap.LINE else _Gap.LINE)
 
     def close(self, name: str) -> None:
         if name == "a":
             self._close_anchor()
         if not self.open_names[name]:
+            self._close_unopened(name)
             return
-        while self.stack[-1].name != name:
-            self.open_names[self.stack.pop().name] -= 1
-        self.stack.pop()
-        self.open_names[name] -= 1
-        self._part(name)
+        while True:
+            element = self.stack.pop()
+            self.open_names[element.name] -= 1
+            if element.quoted_from >= 0:
+                self.quoted.append((element.quoted_from, self.writer.length))
+            if element.name == name:
+                break
+        self.writer.part(element.gap)
+
+    def _close_unopened(self, name: str) -> None:
+        """Read `</br>` as a line break and a lone `</p>` as an empty paragraph, as browsers do."""
+        if name == "br":
+            self.line_break()
+        elif name == "p":
+            self.writer.part(_Gap.PARAGRAPH)
 
     def style_sheet(self, css: str) -> None:
-        """Keep the rules for a single class, outside of media queries: preheaders are hidden and codes enlarged so."""
+        """Keep the rules for a tag, an id, classes or all of them, outside of media queries."""
         for selectors, declarations in _RULE.findall(_AT_RULE.sub("", css[:_MAX_CSS])):
-            for selector in selectors.split(","):
-                if found := _CLASS.search(selector.strip()):
-                    self.sheet[found[1]] = _style(declarations)
+            style = _style(declarations)
+            for selector in selectors.split(",") if style is not _PLAIN else ():
+                self._keep_rule(selector.strip(), style)
+
+    def _keep_rule(self, selector: str, style: _Style) -> None:
+        found = _COMPOUND.match(selector)
+        if found is None or not selector:
+            return
+        tag = (found["tag"] or "").lower().strip("*")
+        names = re.findall(r"([.#])([\w-]+)", found["rest"])
+        ids = [name for mark, name in names if mark == "#"]
+        classes = frozenset(name for mark, name in names if mark == ".")
+        rule = _Rule(100 * len(ids) + 10 * len(classes) + bool(tag), tag, ids[0] if ids else "", classes, style)
+        key = f"#{rule.name}" if ids else f".{min(classes)}" if classes else tag
+        self.sheet.setdefault(key, []).append(rule)
 
     def page(self) -> Page:
         self._close_anchor()
+        for element in self.stack:
+            if element.quoted_from >= 0:
+                self.quoted.append((element.quoted_from, self.writer.length))
         text = "".join(self.writer.pieces)[:MAX_TEXT]
-        return Page(text, tuple(self.anchors), tuple(self.writer.loud))
-
-    def _part(self, name: str) -> None:
-        if name in _PARAGRAPH:
-            self.writer.part(_Gap.PARAGRAPH)
-        elif name in _LINE:
-            self.writer.part(_Gap.LINE)
-        elif name in _CELL:
-            self.writer.part(_Gap.CELL)
+        return Page(text, tuple(self.anchors), tuple(self.writer.loud), tuple(self.quoted))
 
     def _open_anchor(self, attributes: dict[str, str]) -> None:
         self._close_anchor()
@@ -341,22 +442,69 @@ class _Reader:
 
     def _element(self, name: str, attributes: dict[str, str]) -> _Element:
         outer = self.stack[-1]
-        if outer.hidden or name in _UNSEEN or "hidden" in attributes:
-            return _Element(name, hidden=True)
-        style = self._style_of(attributes)
-        size = style.size if style.size is not None else outer.size
-        inherited = outer.loud and style.size is None
-        loud = inherited or style.spaced or name in _LOUD or (style.size or 0) >= _LOUD_PIXELS
-        return _Element(name, style.hidden, loud, size, outer.verbatim or name == "pre")
+        if outer.gone or name in _UNSEEN or "hidden" in attributes or (name == "dialog" and "open" not in attributes):
+            return _Element(name, gone=True, gap=_TAG_GAPS.get(name, _Gap.NONE))
+        style = self._style_of(name, attributes)
+        gap = _gap_of(name, style.display)
+        if outer.parts_children:
+            gap = max(gap, _Gap.LINE)
+        if style is _PLAIN and name not in _LOUD and name not in {"pre", "blockquote"} and "class" not in attributes:
+            return outer._replace(name=name, gap=gap, parts_children=False, quoted_from=-1)
+        return _Element(
+            name,
+            gone=style.display == "none" or style.faded,
+            invisible=outer.invisible if style.visible is None else not style.visible,
+            loud=_is_loud(name, style, outer),
+            size=style.size if style.size is not None else outer.size,
+            spaces=style.spaces or ("verbatim" if name == "pre" else outer.spaces),
+            transform=style.transform or outer.transform,
+            parts_children=style.display in {"flex", "grid", "inline-flex", "inline-grid"},
+            gap=gap,
+            quoted_from=self.writer.length if _is_quotation(name, attributes) else -1,
+        )
 
-    def _style_of(self, attributes: dict[str, str]) -> _Style:
+    def _style_of(self, name: str, attributes: dict[str, str]) -> _Style:
         style = _style(attributes["style"]) if "style" in attributes else _PLAIN
-        for name in attributes.get("class", "").split() if self.sheet else ():
-            if rule := self.sheet.get(name):
-                style = style.over(rule)
+        if self.sheet:
+            for rule in self._rules_for(name, attributes):
+                style = style.over(rule.style)
         if font := _FONT_SIZES.get(attributes.get("size", "")):
             style = style.over(_Style(size=font))
         return style
+
+    def _rules_for(self, name: str, attributes: dict[str, str]) -> list[_Rule]:
+        """Return the rules for an element, the strongest first."""
+        classes, own = attributes.get("class", "").split(), attributes.get("id", "")
+        keys = [name, "", *(f".{each}" for each in classes), *([f"#{own}"] if own else ())]
+        rules = [rule for key in keys for rule in self.sheet.get(key, ()) if rule.fits(name, own, classes)]
+        return sorted(rules, key=lambda rule: rule.weight)[::-1]
+
+
+def _gap_of(name: str, display: str | None) -> _Gap:
+    """Return how far an element stands apart, by its style or else by its tag."""
+    usual = _TAG_GAPS.get(name, _Gap.NONE)
+    if display is None or display == "none":
+        return usual
+    if display == "table-cell":
+        return _Gap.CELL
+    if display.startswith("inline") or display == "contents":
+        return _Gap.NONE
+    return max(usual if usual is not _Gap.CELL else _Gap.LINE, _Gap.LINE)
+
+
+def _is_loud(name: str, style: _Style, outer: _Element) -> bool:
+    inherited = outer.loud and style.size is None
+    return inherited or style.spaced or name in _LOUD or (style.size or 0) >= _LOUD_PIXELS
+
+
+def _is_quotation(name: str, attributes: dict[str, str]) -> bool:
+    return name == "blockquote" or not _QUOTE_CLASSES.isdisjoint(attributes.get("class", "").split())
+
+
+def _shows_value(attributes: dict[str, str]) -> bool:
+    """Whether a field is there to be read, not to be filled in."""
+    fixed = "readonly" in attributes or "disabled" in attributes
+    return fixed and attributes.get("type", "").lower() in _SHOWN_FIELDS
 
 
 def read_html(content: str) -> Page:
@@ -419,16 +567,30 @@ def _referred(found: re.Match[str]) -> str:
     return unescape(found[0]) if known else found[0]
 
 
+@lru_cache(maxsize=512)
 def _style(declarations: str) -> _Style:
     css = declarations[:_MAX_STYLE].lower()
     if not _TELLING.search(css):
         return _PLAIN
-    flat = _FLAT.search(css) is not None and _CLIPPED.search(css) is not None
+    pairs = (declaration.partition(":") for declaration in css.replace("!important", "").split(";"))
+    said = {name.strip(): value.strip() for name, _, value in pairs}
+    visibility = said.get("visibility")
     return _Style(
-        hidden=flat or _HIDING.search(css) is not None,
+        display=said.get("display"),
+        visible=None if visibility not in {"hidden", "collapse", "visible"} else visibility == "visible",
+        faded=_is_faded(said),
         size=_pixels(_SIZE.search(css)),
-        spaced=(_pixels(_SPACING.search(css)) or 0) >= _SPACED_PIXELS,
+        spaced=(_pixels(_SPACING.match(said.get("letter-spacing", ""))) or 0) >= _SPACED_PIXELS,
+        spaces=_VERBATIM.get(said.get("white-space", "")),
+        transform=said["text-transform"] if said.get("text-transform") in _TRANSFORMS else None,
     )
+
+
+def _is_faded(said: dict[str, str]) -> bool:
+    """Whether a style hides by other means than `display` and `visibility`."""
+    if said.get("color") == "transparent" or _ZERO.match(said.get("opacity", "")):
+        return True
+    return said.get("overflow", "").startswith("hidden") and any(_ZERO.match(said.get(side, "")) for side in _SIDES)
 
 
 def _pixels(found: re.Match[str] | None) -> float | None:

@@ -47,6 +47,8 @@ class Page:
     anchors: tuple[Anchor, ...] = ()
     loud: tuple[tuple[int, int], ...] = ()
     """Passages in large, spaced-out or typewriter letters."""
+    quoted: tuple[tuple[int, int], ...] = ()
+    """Passages of a message that is quoted."""
 
 
 def without_transfer_coding(content: str) -> str:

@@ -77,7 +77,7 @@ _FORMS: tuple[tuple[str, str], ...] = (
 _PATTERNS = tuple((mark, re.compile(form)) for mark, form in _FORMS)
 _AMOUNT = re.compile(rf"[{_MONEY}] ?{_NUMBER}(?!\d)|(?<![\w.,]){_NUMBER} ?[{_MONEY}](?! ?\d)")
 _GREETED = re.compile(
-    r"\A\s*+(?:[^\n]{0,80}\n\s*+){0,2}+[^\W\d_]{2,14}(?: [^\W\d_]{2,14}){0,2}[ ,]{1,2}"
+    r"\A\s*+(?:[^\n]{0,80}\n\s*+){0,2}[^\W\d_]{2,14}(?: [^\W\d_]{2,14}){0,2}[ ,]{1,2}"
     r"([A-Za-z][A-Za-z_.-]{2,23}\d{1,4})[ ]?[,!:，、](?=\s|\Z)"
 )
 _LOCAL_PART = re.compile(r"(?<![\w.+-])([A-Za-z][\w.+-]{2,40})@(?=[\w-])")
