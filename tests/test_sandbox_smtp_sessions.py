@@ -20,6 +20,7 @@ from support.smtp import SENDER, Wire, connected, mailbox, stored, trusting
 from tempmailg._errors import ConfigurationError
 from tempmailg.sandbox import Limits, Sandbox, SmtpEntry
 from tempmailg.sandbox._certificate import ServerTls, certificate_hosts
+from tempmailg.sandbox._local_delivery import LocalDelivery
 
 PASSWORD = "pass-Zeilenumbruch-99"
 
@@ -485,6 +486,27 @@ def test_what_clients_send_is_logged_clean(sandbox: Sandbox, caplog: pytest.LogC
     assert PASSWORD not in logged
     assert base64.b64encode(PASSWORD.encode()).decode() not in logged
     assert token("", "ann", PASSWORD).decode() not in logged
+
+
+def test_a_failure_of_the_sandbox_is_said_and_survived(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The client gets a temporary refusal, the log the traceback, and the session goes on."""
+
+    def fail(_delivery: LocalDelivery, _address: str) -> str:
+        raise ZeroDivisionError
+
+    email = mailbox(sandbox)
+    with Wire(sandbox) as wire:
+        wire.say(b"EHLO x", b"MAIL FROM:<a@b.example>")
+        with monkeypatch.context() as broken:
+            broken.setattr(LocalDelivery, "refusal", fail)
+            assert wire.say(f"RCPT TO:<{email}>".encode()) == ["451 4.3.0 The sandbox failed: ZeroDivisionError"]
+        assert wire.say(f"RCPT TO:<{email}>".encode(), b"MAIL FROM:<nested@b.example>") == [
+            "250 OK",
+            "503 5.5.1 Error: nested MAIL command",
+        ]
+    assert [record.exc_info is not None for record in caplog.records if record.levelno == logging.ERROR] == [True]
 
 
 async def test_clients_that_hang_up_leave_no_traceback(caplog: pytest.LogCaptureFixture) -> None:

@@ -10,16 +10,16 @@ import asyncio
 import hashlib
 import logging
 import os
-import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, AnyStr, Final, NoReturn, Protocol
 
 from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, LoginPassword, Session, TLSSetupException
-from attrs import define, evolve, field
+from attrs import evolve
 
-from tempmailg.sandbox._journal import SmtpEntry, SmtpRecipient
+from tempmailg.sandbox._journal import SmtpEntry
 from tempmailg.sandbox._mail import clean_text
 from tempmailg.sandbox._smtp_faults import LateDelivery, SmtpDelay, SmtpDisconnect, SmtpReply
+from tempmailg.sandbox._smtp_transaction import Transaction, address_in, bounded, read_path
 from tempmailg.sandbox._state import MailboxUnknownError, SandboxFullError
 
 if TYPE_CHECKING:
@@ -36,14 +36,10 @@ __all__ = ["Connection", "MailDoor"]
 _END: Final = b"\r\n.\r\n"  # the one sequence that ends a mail: any laxer one would smuggle a second mail in
 _MAX_RECIPIENTS: Final = 1_000
 _MAX_COMMAND: Final = 16 * 1024  # bytes of a command; a login token may have 12,288 (RFC 4954)
-_MAX_NAME: Final = 1_000  # characters that the journal keeps of what a client says of itself
-_MAX_RECORDED: Final = 2 * _MAX_RECIPIENTS  # RCPT commands that the journal keeps of one transaction
 _CHUNK: Final = 256 * 1024
 _EXTENSIONS: Final = ("250-PIPELINING", "250-CHUNKING", "250-BINARYMIME", "250-DSN")
 # Parameters that a mail server may act on and a sandbox accepts: RFC 3461 (DSN), RFC 4954 (AUTH), RFC 2852, RFC 6710.
 _IGNORED_PARAMETERS: Final = frozenset({"RET", "ENVID", "NOTIFY", "ORCPT", "AUTH", "BY", "MT-PRIORITY", "REQUIRETLS"})
-_PATH: Final = re.compile(r'<(?:@[^:<>]*:)?((?:"(?:[^"\\]|\\.)*"(?=@))?[^<>"\s]*)>(.*)|([^<>"\s]+)(.*)', re.DOTALL)
-_QUOTED_WORD: Final = re.compile(r'"([\w!#$%&\'*+/=?^`{|}~.-]+)"(@.*)')  # quotes that are not needed
 _TLS_HELLO: Final = b"\x16\x03"
 _HTTP_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "PRI")
 _HTTP_ANSWER: Final = "421 4.7.0 This is a mail server, and the sandbox's HTTP port is another"
@@ -71,24 +67,6 @@ class MailDoor(Protocol):
         ...
 
 
-@define
-class _Transaction:
-    """A transaction that goes on."""
-
-    sender: str
-    recipients: list[SmtpRecipient] = field(factory=list[SmtpRecipient])
-    status: int = 0
-    reason: str = ""
-    size: int = 0
-    fault: str = ""
-    message_ids: tuple[str, ...] = ()
-    source: bytearray | None = None
-
-    def end(self, answer: str) -> None:
-        """Take the answer that ends it."""
-        self.status, self.reason = int(answer[:3]), "" if answer.startswith("250") else answer[4:]
-
-
 class Connection(SMTP):
     """One SMTP connection."""
 
@@ -103,7 +81,7 @@ class Connection(SMTP):
     def __init__(self, door: MailDoor, *, starttls: bool) -> None:
         self._door = door
         self._state = door.state
-        self._transaction: _Transaction | None = None
+        self._transaction: Transaction | None = None
         self._chunks: bytearray | None = None  # what BDAT brought so far
         self._data_fault: SmtpFault | None = None
         self._has_begun = False
@@ -213,7 +191,7 @@ class Connection(SMTP):
     def _log_in(
         self, _server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: LoginPassword
     ) -> AuthResult:
-        self._login = _named(data.login.decode("utf-8", "replace"))
+        self._login = bounded(data.login.decode("utf-8", "replace"))
         return AuthResult(success=True)
 
     async def _drop_http(self, _arg: str | None) -> None:
@@ -230,7 +208,7 @@ class Connection(SMTP):
         if self._transaction is not None:
             await self.push("503 5.5.1 Error: nested MAIL command")
             return
-        self._transaction = _Transaction(_named(_address_in(arg).removeprefix("<>")))
+        self._transaction = Transaction(bounded(address_in(arg)))
         await super().smtp_MAIL(arg)
         if self.envelope is None or self.envelope.mail_from is None:
             self._transaction.end(" ".join(self._answer))
@@ -251,13 +229,10 @@ class Connection(SMTP):
         """Name a recipient."""
         accepted = len(self.envelope.rcpt_tos) if self.envelope else 0
         await super().smtp_RCPT(arg)
-        if self._transaction is None or self.envelope is None or len(self._transaction.recipients) >= _MAX_RECORDED:
-            return
-        code, text = self._answer
-        is_accepted = len(self.envelope.rcpt_tos) > accepted
-        self._transaction.recipients.append(
-            SmtpRecipient(_named(_address_in(arg)), int(code), "" if is_accepted else text)
-        )
+        if self._transaction is not None and self.envelope is not None:
+            code, text = self._answer
+            is_accepted = len(self.envelope.rcpt_tos) > accepted
+            self._transaction.add_recipient(address_in(arg), int(code), "" if is_accepted else text)
 
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's name
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, options: list[str]
@@ -273,13 +248,7 @@ class Connection(SMTP):
         return "250 OK"
 
     def _getaddr(self, arg: str) -> tuple[str | None, str | None]:
-        """Read a path in linear time and without recursion, which aiosmtpd's own way does not."""
-        found = _PATH.fullmatch(arg)
-        if found is None:
-            return None, None
-        if found[3]:
-            return found[3], found[4]
-        return _without_quotes(found[1]) or "<>", found[2]
+        return read_path(arg)
 
     def _getparams(self, params: Sequence[str]) -> dict[str, str | bool] | None:
         known = [param for param in params if param.partition("=")[0] not in _IGNORED_PARAMETERS]
@@ -403,7 +372,7 @@ class Connection(SMTP):
         await self.push(answer)
 
     def _accept(
-        self, transaction: _Transaction, addresses: list[str], mail: bytearray | None, fault: SmtpFault | None
+        self, transaction: Transaction, addresses: list[str], mail: bytearray | None, fault: SmtpFault | None
     ) -> str:
         if mail is None:
             return f"552 5.3.4 The sandbox takes mails of {self._state.limits.message_bytes} bytes at most"
@@ -455,50 +424,28 @@ class Connection(SMTP):
         transaction, self._transaction = self._transaction, None
         if transaction is None:
             return None
-        status, reason = transaction.status, transaction.reason
-        if not status:
-            status, reason = _why_unfinished(transaction)
-        entry = self._door.journal.record(
-            evolve(
-                self._entry(status, reason),
-                sender=transaction.sender,
-                recipients=tuple(transaction.recipients),
-                size=transaction.size,
-                fault=transaction.fault,
-                message_ids=transaction.message_ids,
-                source=transaction.source,
-            )
-        )
+        entry = self._door.journal.record(transaction.recorded(self._entry()))
         self._door.delivery.attach(entry)
         return entry
 
     def _record_session(self, status: int, reason: str, *, fault: str = "") -> None:
         """Record what ended a session before there was a transaction."""
-        self._door.journal.record(evolve(self._entry(status, clean_text(reason)), fault=fault))
+        entry = evolve(self._entry(), status=status, reason=clean_text(reason), fault=fault)
+        self._door.journal.record(entry)
 
-    def _entry(self, status: int, reason: str) -> SmtpEntry:
+    def _entry(self) -> SmtpEntry:
+        """Return what is known of the session."""
         session = self.session
         return SmtpEntry(
             at=self._state.clock.utcnow(),
-            status=status,
-            reason=clean_text(reason),
+            status=0,
             sender="",
             recipients=(),
-            client=_named((session.host_name if session else None) or ""),
+            client=bounded((session.host_name if session else None) or ""),
             peer=_peer(session),
             tls=_tls_version(self.transport),
             login=self._login,
         )
-
-
-def _why_unfinished(transaction: _Transaction) -> tuple[int, str]:
-    """Return status and reason of a transaction that its client left."""
-    refused = [recipient for recipient in transaction.recipients if recipient.status != 250]
-    if refused and len(refused) == len(transaction.recipients):
-        return refused[-1].status, refused[-1].reason
-    if transaction.fault == SmtpDisconnect.kind:
-        return 0, "the sandbox hung up, as scripted"
-    return 0, "the client ended the transaction before the mail was sent"
 
 
 def _retrieve(session: asyncio.Future[Any]) -> None:
@@ -515,22 +462,3 @@ def _peer(session: Session | None) -> str:
 def _tls_version(transport: asyncio.BaseTransport | None) -> str:
     tls = transport.get_extra_info("ssl_object") if transport is not None else None
     return str(tls.version()) if tls is not None else ""
-
-
-def _named(text: str) -> str:
-    """Return what a client says of itself as the journal can keep it."""
-    return clean_text(text[:_MAX_NAME])
-
-
-def _address_in(arg: str | None) -> str:
-    """Return the address in a command's argument, however wrong the command is."""
-    path = (arg or "").partition(":")[2].strip()
-    found = _PATH.fullmatch(path)
-    if found is None:
-        return path
-    return found[3] or _without_quotes(found[1])
-
-
-def _without_quotes(address: str) -> str:
-    found = _QUOTED_WORD.fullmatch(address)
-    return found[1] + found[2] if found else address
