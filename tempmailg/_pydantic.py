@@ -81,4 +81,4 @@ def _readable(field: attrs.Attribute[Any], schema: CoreSchema) -> schemas.TypedD
 
 
 def _object(kind: type, fields: dict[str, schemas.TypedDictField]) -> CoreSchema:
-    return schemas.typed_dict_schema(fields, cls_name=kind.__name__, config={"title": kind.__name__})
+    return schemas.typed_dict_schema(fields, metadata={"pydantic_js_updates": {"title": kind.__name__}})

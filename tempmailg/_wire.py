@@ -88,7 +88,9 @@ def _readable_messages(
     for index, (item, message) in enumerate(zip(items, good, strict=True)):
         found, problem = (message, "") if message else _decoder.read(item, Message, f"messages[{index}]")
         if found is None:
-            bad.append(unusable(evolve(response, body=json.dumps(item).encode()), problem))
+            error = unusable(evolve(response, body=json.dumps(item).encode()), problem)
+            error.call = "list_messages"  # no call fails with it, so nobody else names it
+            bad.append(error)
         else:
             messages.append(found)
     return messages, bad

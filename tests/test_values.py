@@ -309,6 +309,7 @@ def test_the_json_schema_describes_the_values() -> None:
     read = Model.model_json_schema()["$defs"]
     written = Model.model_json_schema(mode="serialization")["$defs"]
     assert {"Mailbox", "Message", "Attachment", "Quota", "DomainList", "Domain"} == set(read) == set(written)
+    assert {name: each["title"] for name, each in read.items()} == {name: name for name in read}
     assert read["Mailbox"]["required"] == ["email"]
     assert read["Message"]["properties"]["received_at"]["format"] == "date-time"
     assert "email_token" in read["Mailbox"]["properties"]

@@ -257,6 +257,7 @@ def test_a_message_without_what_it_needs_is_reported_beside_its_neighbours(
     (error,) = listed.unreadable
     assert str(error) == f"the answer cannot be used: {text}"
     assert json.loads(error.body)["to"] == BOX
+    assert (error.call, error.status) == ("list_messages", 200)
 
 
 LEFT_OUT: list[tuple[dict[str, object], dict[str, object], list[str]]] = [
