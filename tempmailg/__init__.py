@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from tempmailg._extract import CodeCandidate, LinkCandidate
     from tempmailg._models import Attachment, Domain, DomainList, DomainType, Mailbox, Message, Quota
     from tempmailg._stream import AttachmentStream
-    from tempmailg._waiting import ExpectedMessage, Watch, WatchHealth
+    from tempmailg._waiting import Cleared, ExpectedMessage, Forecast, Watch, WatchHealth
 
 # Where each public name lives. A test proves that it agrees with the imports above.
 _HOMES = {
@@ -75,7 +75,7 @@ _HOMES = {
     "_extract": ("CodeCandidate", "LinkCandidate"),
     "_models": ("Attachment", "Domain", "DomainList", "DomainType", "Mailbox", "Message", "Quota"),
     "_stream": ("AttachmentStream",),
-    "_waiting": ("ExpectedMessage", "Watch", "WatchHealth"),
+    "_waiting": ("Cleared", "ExpectedMessage", "Forecast", "Watch", "WatchHealth"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -92,6 +92,7 @@ __all__ = [
     "BlockingAttachmentStream",
     "BlockingExpectedMessage",
     "BlockingWatch",
+    "Cleared",
     "Client",
     "ClientClosedError",
     "CodeCandidate",
@@ -102,6 +103,7 @@ __all__ = [
     "DomainType",
     "DownloadError",
     "ExpectedMessage",
+    "Forecast",
     "InvalidRequestError",
     "LinkCandidate",
     "Mailbox",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Self, TypeVar
 
 from tempmailg import _errors as err
 from tempmailg._client import AsyncClient
 from tempmailg._portal import Lease
 from tempmailg._stream import AttachmentStream
-from tempmailg._waiting import ExpectedMessage, Watch
+from tempmailg._waiting import ExpectedMessage, Watch, next_message, run_user_code_in_threads
 
 if TYPE_CHECKING:
     import os
@@ -24,8 +25,9 @@ if TYPE_CHECKING:
 
     from tempmailg._models import Attachment, DomainList, DomainType, Mailbox, Message, Quota
     from tempmailg._portal import Portal
+    from tempmailg._quota import Preference
     from tempmailg._transport import Transport
-    from tempmailg._waiting import WatchHealth
+    from tempmailg._waiting import Cleared, Forecast, WatchHealth
 
 __all__ = ["BlockingAttachmentStream", "BlockingExpectedMessage", "BlockingWatch", "Client"]
 
@@ -50,6 +52,8 @@ class Client:
         proxy: The URL of an HTTP proxy; by default the environment's ``HTTPS_PROXY`` and ``NO_PROXY`` decide.
         ssl_context: What to trust instead of the system's certificates.
         quota_reserve: How many requests of the quota waits and watches must leave for other calls.
+        preference: What waits and watches care for more: ``fast`` delivers early for about twice the requests,
+            ``thrifty`` takes less than half of them. Where the quota is scarce, all of them become rarer.
         user_agent: The ``User-Agent`` to send instead of this library's own.
 
     Raises:
@@ -68,6 +72,7 @@ class Client:
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
         quota_reserve: int = 0,
+        preference: Preference = "balanced",
         user_agent: str | None = None,
     ) -> None:
         if session is not None:
@@ -85,11 +90,13 @@ class Client:
                 proxy=proxy,
                 ssl_context=ssl_context,
                 quota_reserve=quota_reserve,
+                preference=preference,
                 user_agent=user_agent,
             )
         except err.ConfigurationError as error:
             del api_key, base_url, proxy  # they may be secret, and a traceback may show the locals of its frames
             raise error.with_traceback(None) from None
+        run_user_code_in_threads(self._client)
         self._lease = Lease(self._client.close)
 
     def with_options(self, *, timeout: float | None = None, max_retries: int | None = None) -> Self:
@@ -387,7 +394,8 @@ class Client:
         self,
         mailbox: Mailbox | str,
         *,
-        timeout: float = 60.0,
+        timeout: float | None = 60.0,
+        poll_interval: float | None = None,
         subject: str | re.Pattern[str] | None = None,
         sender: str | re.Pattern[str] | None = None,
         body: str | re.Pattern[str] | None = None,
@@ -400,7 +408,8 @@ class Client:
 
         Args:
             mailbox: The mailbox or its address.
-            timeout: How long to wait, in seconds.
+            timeout: How long to wait, in seconds; None waits until the mailbox is gone, 0 polls once.
+            poll_interval: Seconds between two polls, instead of a pace that follows the quota and what was learned.
             subject: What the subject must contain, in any case, or a compiled pattern to find in it.
             sender: The same for the sender's name and address.
             body: The same for the body's readable text or its raw content.
@@ -413,13 +422,14 @@ class Client:
         Raises:
             WaitTimeoutError: None came in time; its text and fields say what was seen instead.
             MailboxGoneError: The mailbox expired or was deleted first.
-            QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
+            QuotaExceededError: The quota is down to the client's reserve, and starts again too late.
             TempMailError: The service refused the poll, for instance because of the key.
         """
         return self._lease.run(
             self._client.wait_for_message,
             mailbox,
             timeout=timeout,
+            poll_interval=poll_interval,
             subject=subject,
             sender=sender,
             body=body,
@@ -432,7 +442,8 @@ class Client:
         mailbox: Mailbox | str,
         *,
         count: int,
-        timeout: float = 60.0,
+        timeout: float | None = 60.0,
+        poll_interval: float | None = None,
         subject: str | re.Pattern[str] | None = None,
         sender: str | re.Pattern[str] | None = None,
         body: str | re.Pattern[str] | None = None,
@@ -444,7 +455,8 @@ class Client:
         Args:
             mailbox: The mailbox or its address.
             count: How many messages to wait for. If more fit, the newest are returned.
-            timeout: How long to wait, in seconds.
+            timeout: How long to wait, in seconds; None waits until the mailbox is gone, 0 polls once.
+            poll_interval: Seconds between two polls, instead of a pace that follows the quota and what was learned.
             subject: What the subject must contain, in any case, or a compiled pattern to find in it.
             sender: The same for the sender's name and address.
             body: The same for the body's readable text or its raw content.
@@ -457,7 +469,7 @@ class Client:
         Raises:
             WaitTimeoutError: None came in time; its text and fields say what was seen instead.
             MailboxGoneError: The mailbox expired or was deleted first.
-            QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
+            QuotaExceededError: The quota is down to the client's reserve, and starts again too late.
             TempMailError: The service refused the poll, for instance because of the key.
         """
         return self._lease.run(
@@ -465,6 +477,7 @@ class Client:
             mailbox,
             count=count,
             timeout=timeout,
+            poll_interval=poll_interval,
             subject=subject,
             sender=sender,
             body=body,
@@ -476,7 +489,8 @@ class Client:
         self,
         mailbox: Mailbox | str,
         *,
-        timeout: float = 60.0,
+        timeout: float | None = 60.0,
+        poll_interval: float | None = None,
         subject: str | re.Pattern[str] | None = None,
         sender: str | re.Pattern[str] | None = None,
         body: str | re.Pattern[str] | None = None,
@@ -489,7 +503,8 @@ class Client:
 
         Args:
             mailbox: The mailbox or its address.
-            timeout: How long to wait, in seconds.
+            timeout: How long to wait, in seconds; None waits until the mailbox is gone, 0 polls once.
+            poll_interval: Seconds between two polls, instead of a pace that follows the quota and what was learned.
             subject: What the subject must contain, in any case, or a compiled pattern to find in it.
             sender: The same for the sender's name and address.
             body: The same for the body's readable text or its raw content.
@@ -504,13 +519,14 @@ class Client:
         Raises:
             WaitTimeoutError: None came in time; its text and fields say what was seen instead.
             MailboxGoneError: The mailbox expired or was deleted first.
-            QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
+            QuotaExceededError: The quota is down to the client's reserve, and starts again too late.
             TempMailError: The service refused the poll, for instance because of the key.
         """
         return self._lease.run(
             self._client.wait_for_code,
             mailbox,
             timeout=timeout,
+            poll_interval=poll_interval,
             subject=subject,
             sender=sender,
             body=body,
@@ -524,7 +540,8 @@ class Client:
         self,
         mailbox: Mailbox | str,
         *,
-        timeout: float = 60.0,
+        timeout: float | None = 60.0,
+        poll_interval: float | None = None,
         subject: str | re.Pattern[str] | None = None,
         sender: str | re.Pattern[str] | None = None,
         body: str | re.Pattern[str] | None = None,
@@ -537,7 +554,8 @@ class Client:
 
         Args:
             mailbox: The mailbox or its address.
-            timeout: How long to wait, in seconds.
+            timeout: How long to wait, in seconds; None waits until the mailbox is gone, 0 polls once.
+            poll_interval: Seconds between two polls, instead of a pace that follows the quota and what was learned.
             subject: What the subject must contain, in any case, or a compiled pattern to find in it.
             sender: The same for the sender's name and address.
             body: The same for the body's readable text or its raw content.
@@ -553,13 +571,14 @@ class Client:
         Raises:
             WaitTimeoutError: None came in time; its text and fields say what was seen instead.
             MailboxGoneError: The mailbox expired or was deleted first.
-            QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
+            QuotaExceededError: The quota is down to the client's reserve, and starts again too late.
             TempMailError: The service refused the poll, for instance because of the key.
         """
         return self._lease.run(
             self._client.wait_for_link,
             mailbox,
             timeout=timeout,
+            poll_interval=poll_interval,
             subject=subject,
             sender=sender,
             body=body,
@@ -574,6 +593,7 @@ class Client:
         mailbox: Mailbox | str,
         *,
         within: float,
+        poll_interval: float | None = None,
         subject: str | re.Pattern[str] | None = None,
         sender: str | re.Pattern[str] | None = None,
         body: str | re.Pattern[str] | None = None,
@@ -586,7 +606,8 @@ class Client:
 
         Args:
             mailbox: The mailbox or its address.
-            within: How long to wait, in seconds.
+            within: How long to wait, in seconds; 0 polls once.
+            poll_interval: Seconds between two polls, instead of a pace that follows the quota and what was learned.
             subject: What the subject must contain, in any case, or a compiled pattern to find in it.
             sender: The same for the sender's name and address.
             body: The same for the body's readable text or its raw content.
@@ -596,13 +617,14 @@ class Client:
         Raises:
             AssertionError: There is one; the text says which.
             MailboxGoneError: The mailbox expired or was deleted first.
-            QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
+            QuotaExceededError: The quota is down to the client's reserve, and starts again too late.
             TempMailError: The last poll failed, so nothing can be said.
         """
         self._lease.run(
             self._client.assert_no_message,
             mailbox,
             within=within,
+            poll_interval=poll_interval,
             subject=subject,
             sender=sender,
             body=body,
@@ -614,7 +636,8 @@ class Client:
         self,
         mailbox: Mailbox | str,
         *,
-        timeout: float = 60.0,
+        timeout: float | None = 60.0,
+        poll_interval: float | None = None,
         subject: str | re.Pattern[str] | None = None,
         sender: str | re.Pattern[str] | None = None,
         body: str | re.Pattern[str] | None = None,
@@ -630,7 +653,8 @@ class Client:
 
         Args:
             mailbox: The mailbox or its address.
-            timeout: How long to wait behind the block, in seconds.
+            timeout: How long to wait behind the block, in seconds; None waits until the mailbox is gone, 0 polls once.
+            poll_interval: Seconds between two polls, instead of a pace that follows the quota and what was learned.
             subject: What the subject must contain, in any case, or a compiled pattern to find in it.
             sender: The same for the sender's name and address.
             body: The same for the body's readable text or its raw content.
@@ -643,22 +667,29 @@ class Client:
         Raises:
             WaitTimeoutError: None came in time; its text and fields say what was seen instead.
             MailboxGoneError: The mailbox expired or was deleted first.
-            QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
+            QuotaExceededError: The quota is down to the client's reserve, and starts again too late.
             TempMailError: The service refused the poll, for instance because of the key.
         """
         return BlockingExpectedMessage(
             self._lease,
             self._client.expect_message(
-                mailbox, timeout=timeout, subject=subject, sender=sender, body=body, match=match
+                mailbox,
+                timeout=timeout,
+                poll_interval=poll_interval,
+                subject=subject,
+                sender=sender,
+                body=body,
+                match=match,
             ),
         )
 
     def watch(
         self,
         *mailboxes: Mailbox | str,
-        state: Mapping[str, Sequence[str]] | None = None,
+        state: Mapping[str, Sequence[str]] | str | os.PathLike[str] | None = None,
         forever: bool = False,
         on_gone: Callable[[err.MailboxGoneError], object] | None = None,
+        poll_interval: float | None = None,
     ) -> BlockingWatch:
         """Watch any number of mailboxes and deliver each message once (`GET /messages`).
 
@@ -672,19 +703,61 @@ class Client:
         Args:
             mailboxes: The mailboxes or their addresses; `BlockingWatch.add` and `BlockingWatch.discard` change them on
                 the way.
-            state: What `BlockingWatch.seen` returned in an earlier run: the messages in it are not delivered again.
+            state: The path of a file in which the watch keeps what was seen, so that no later run delivers it again; it
+                is made if it is missing. Or what `BlockingWatch.seen` returned in an earlier run, if you keep it
+                yourself.
             forever: Whether to go on when the last mailbox is gone, because others will be added. If not, the iteration
                 ends then.
             on_gone: Called for each mailbox that expired or was deleted, after its messages were delivered.
+            poll_interval: Seconds between two polls of a mailbox, instead of a pace that follows the quota. Without it,
+                a mailbox is polled every minute, or every tenth of its life, as long as the quota can pay for that, and
+                always just before it expires.
 
         Returns:
             A context manager and iterator of messages. A message counts as seen when the next one is asked for.
 
         Raises:
             AuthenticationError: The key was rejected; this ends the watch, and so does `PermissionDeniedError`.
-            QuotaExceededError: The quota is down to the client's reserve; this ends the watch, too.
+            QuotaExceededError: The quota is down to the client's reserve, and no mailbox lives until it starts again;
+                this ends the watch, too.
         """
-        return BlockingWatch(self._lease, self._client.watch(*mailboxes, state=state, forever=forever, on_gone=on_gone))
+        return BlockingWatch(
+            self._lease,
+            self._client.watch(*mailboxes, state=state, forever=forever, on_gone=on_gone, poll_interval=poll_interval),
+        )
+
+    def forecast(self, *, timeout: float | None = None) -> Forecast:
+        """Return what a wait is expected to cost here, and how many of them fit until the quota starts again.
+
+        Nothing is sent: it follows from the last answer's quota, from what this client has seen of its own demand and
+        of others with the same key, and from the times at which mail has come.
+
+        Args:
+            timeout: The timeout of the waits in question, in seconds; by default the mean of those that were made.
+
+        Returns:
+            The forecast. Creating and deleting mailboxes is not part of a wait's cost.
+        """
+        return self._client.forecast(timeout=timeout)
+
+    def clear(self, mailbox: Mailbox | str, *, keep_address: bool = True) -> Cleared:
+        """Empty a mailbox for the next test, as cheaply as that can be done.
+
+        The messages are listed (`GET /messages`) and deleted one by one (`DELETE /messages/{id}`). If the address may
+        change and there are three or more, another mailbox is cheaper (`DELETE /emails/{email}`, `POST /emails`).
+
+        Args:
+            mailbox: The mailbox or its address.
+            keep_address: Whether the mailbox must keep its address.
+
+        Returns:
+            The mailbox that is empty now, and what that took of the quota.
+
+        Raises:
+            NotFoundError: There is no such mailbox.
+            TempMailError: A request failed; some of the messages may be deleted.
+        """
+        return self._lease.run(self._client.clear, mailbox, keep_address=keep_address)
 
     def budget(self, requests: int) -> AbstractContextManager[None]:
         """Bound what a block of code sends to a number of requests, retries included.
@@ -812,6 +885,10 @@ class BlockingWatch(_Twin[Watch]):
     on when a program stopped is delivered again by a watch that goes on from `seen`.
     """
 
+    def __init__(self, lease: Lease, inner: Watch) -> None:
+        super().__init__(lease, inner)
+        self._was_received = True  # whether the last message has reached the caller, whom a signal may interrupt
+
     def add(self, *mailboxes: Mailbox | str) -> None:
         """Watch further mailboxes. One that is watched already goes on as it is.
 
@@ -836,8 +913,9 @@ class BlockingWatch(_Twin[Watch]):
         """Return what was seen, ready for JSON and for `Client.watch(state=…)`.
 
         Returns:
-            The ids of the messages by the address of their mailbox, for all mailboxes that are watched. The message
-            that was delivered last is not among them before the next one is asked for.
+            The ids of the messages by the address of their mailbox, also of mailboxes in the state that the watch began
+            with and that were not added yet. The message that was delivered last is not among them before the next one
+            is asked for.
         """
         return self._use(self._inner.seen)
 
@@ -860,7 +938,38 @@ class BlockingWatch(_Twin[Watch]):
         return self
 
     def __next__(self) -> Message:
-        return _next(self._home, self._inner)
+        was_received, self._was_received = self._was_received, False
+        try:
+            message = self._home.run(partial(next_message, was_received=was_received), self._inner)
+        except StopAsyncIteration:
+            raise StopIteration from None
+        self._was_received = True  # no signal is handled between here and the caller's next line
+        return message
+
+    def process(
+        self,
+        handler: Callable[[Message], Awaitable[object] | object],
+        *,
+        workers: int = 1,
+        attempts: int = 3,
+    ) -> None:
+        """Handle every message at least once, several at a time, until no mailbox is left.
+
+        A message counts as seen when its handler has returned. If the handler raises, the message is delivered to it
+        again after a while.
+
+        Args:
+            handler: A function of a message, plain or async.
+            workers: How many messages are handled at a time.
+            attempts: How often a message is handled at most, if its handler raises. The last error ends `process`, and
+                the message is not seen: a watch that goes on from the state delivers it again.
+
+        Raises:
+            ConfigurationError: Another task is waiting for the watch's next message.
+            TempMailError: The watch cannot go on.
+            Exception: What the handler raised, the last time that it was allowed to.
+        """
+        self._home.run(partial(self._inner.process, workers=workers, attempts=attempts), handler)
 
 
 def _next(portal: Portal, iterator: AsyncIterator[T]) -> T:
