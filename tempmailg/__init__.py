@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from tempmailg._models import Attachment, Domain, DomainList, DomainType, Mailbox, Message, MessageList, Quota
     from tempmailg._stream import AttachmentStream
     from tempmailg._twins import BlockingAttachmentStream, BlockingExpectedMessage, BlockingWatch
-    from tempmailg._waiting import ExpectedMessage, Watch, WatchHealth
+    from tempmailg._waiting import Cleared, ExpectedMessage, Forecast, Watch, WatchHealth
 
 # Where each public name lives. A test proves that it agrees with the imports above.
 _HOMES = {
@@ -85,7 +85,7 @@ _HOMES = {
     "_models": ("Attachment", "Domain", "DomainList", "DomainType", "Mailbox", "Message", "MessageList", "Quota"),
     "_stream": ("AttachmentStream",),
     "_twins": ("BlockingAttachmentStream", "BlockingExpectedMessage", "BlockingWatch"),
-    "_waiting": ("ExpectedMessage", "Watch", "WatchHealth"),
+    "_waiting": ("Cleared", "ExpectedMessage", "Forecast", "Watch", "WatchHealth"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -102,6 +102,7 @@ __all__ = [
     "BlockingAttachmentStream",
     "BlockingExpectedMessage",
     "BlockingWatch",
+    "Cleared",
     "Client",
     "ClientClosedError",
     "CodeCandidate",
@@ -112,6 +113,7 @@ __all__ = [
     "DomainType",
     "DownloadError",
     "ExpectedMessage",
+    "Forecast",
     "IncompleteDownloadError",
     "IncompleteResponseError",
     "InvalidRequestError",

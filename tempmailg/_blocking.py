@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     import aiohttp
 
     from tempmailg._models import Attachment, DomainList, DomainType, Mailbox, Message, MessageList, Quota
+    from tempmailg._quota import Preference
+    from tempmailg._waiting import Cleared, Forecast
     from tempmailg.transport import Transport
 
 __all__ = ["Client"]
@@ -51,6 +53,8 @@ class Client(ClientBase):
         proxy: The URL of an HTTP proxy; by default the environment's ``HTTPS_PROXY`` and ``NO_PROXY`` decide.
         ssl_context: What to trust instead of the system's certificates.
         quota_reserve: How many requests of the quota waits and watches must leave for other calls.
+        preference: What waits and watches care for more: ``fast`` delivers early for about twice the requests,
+            ``thrifty`` takes less than half of them. Where the quota is scarce, all of them become rarer.
         user_agent: The ``User-Agent`` to send instead of this library's own.
 
     Raises:
@@ -69,6 +73,7 @@ class Client(ClientBase):
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
         quota_reserve: int = 0,
+        preference: Preference = "balanced",
         user_agent: str | None = None,
     ) -> None:
         try:
@@ -82,6 +87,7 @@ class Client(ClientBase):
                 proxy=proxy,
                 ssl_context=ssl_context,
                 quota_reserve=quota_reserve,
+                preference=preference,
                 user_agent=user_agent,
             )
         except err.ConfigurationError as error:
@@ -96,6 +102,7 @@ class Client(ClientBase):
                 proxy,
                 ssl_context,
                 quota_reserve,
+                preference,
                 user_agent,
             )
             raise error.with_traceback(None) from None
@@ -375,7 +382,8 @@ class Client(ClientBase):
         self,
         mailbox: Mailbox | str,
         *,
-        timeout: float = 60.0,
+        timeout: float | None = 60.0,
+        poll_interval: float | None = None,
         subject: str | re.Pattern[str] | None = None,
         sender: str | re.Pattern[str] | None = None,
         body: str | re.Pattern[str] | None = None,
@@ -388,7 +396,8 @@ class Client(ClientBase):
 
         Args:
             mailbox: The mailbox or its address.
-            timeout: How long to wait, in seconds.
+            timeout: How long to wait, in seconds; None waits until the mailbox is gone, 0 polls once.
+            poll_interval: Seconds between two polls, instead of a pace that follows the quota and what was learned.
             subject: What the subject must contain, in any case, or a compiled pattern to find in it.
             sender: The same for the sender's name and address.
             body: The same for the body's readable text or its raw content.
@@ -401,13 +410,14 @@ class Client(ClientBase):
         Raises:
             WaitTimeoutError: None came in time; its text and fields say what was seen instead.
             MailboxGoneError: The mailbox expired or was deleted first.
-            QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
+            QuotaExceededError: The quota is down to the client's reserve, and starts again too late.
             TempMailError: The service refused the poll, for instance because of the key.
         """
         return self._lease.run(
             self._client.wait_for_message,
             mailbox,
             timeout=timeout,
+            poll_interval=poll_interval,
             subject=subject,
             sender=sender,
             body=body,
@@ -420,7 +430,8 @@ class Client(ClientBase):
         mailbox: Mailbox | str,
         *,
         count: int,
-        timeout: float = 60.0,
+        timeout: float | None = 60.0,
+        poll_interval: float | None = None,
         subject: str | re.Pattern[str] | None = None,
         sender: str | re.Pattern[str] | None = None,
         body: str | re.Pattern[str] | None = None,
@@ -432,7 +443,8 @@ class Client(ClientBase):
         Args:
             mailbox: The mailbox or its address.
             count: How many messages to wait for. If more fit, the newest are returned.
-            timeout: How long to wait, in seconds.
+            timeout: How long to wait, in seconds; None waits until the mailbox is gone, 0 polls once.
+            poll_interval: Seconds between two polls, instead of a pace that follows the quota and what was learned.
             subject: What the subject must contain, in any case, or a compiled pattern to find in it.
             sender: The same for the sender's name and address.
             body: The same for the body's readable text or its raw content.
@@ -445,7 +457,7 @@ class Client(ClientBase):
         Raises:
             WaitTimeoutError: None came in time; its text and fields say what was seen instead.
             MailboxGoneError: The mailbox expired or was deleted first.
-            QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
+            QuotaExceededError: The quota is down to the client's reserve, and starts again too late.
             TempMailError: The service refused the poll, for instance because of the key.
         """
         return self._lease.run(
@@ -453,6 +465,7 @@ class Client(ClientBase):
             mailbox,
             count=count,
             timeout=timeout,
+            poll_interval=poll_interval,
             subject=subject,
             sender=sender,
             body=body,
@@ -464,7 +477,8 @@ class Client(ClientBase):
         self,
         mailbox: Mailbox | str,
         *,
-        timeout: float = 60.0,
+        timeout: float | None = 60.0,
+        poll_interval: float | None = None,
         subject: str | re.Pattern[str] | None = None,
         sender: str | re.Pattern[str] | None = None,
         body: str | re.Pattern[str] | None = None,
@@ -477,7 +491,8 @@ class Client(ClientBase):
 
         Args:
             mailbox: The mailbox or its address.
-            timeout: How long to wait, in seconds.
+            timeout: How long to wait, in seconds; None waits until the mailbox is gone, 0 polls once.
+            poll_interval: Seconds between two polls, instead of a pace that follows the quota and what was learned.
             subject: What the subject must contain, in any case, or a compiled pattern to find in it.
             sender: The same for the sender's name and address.
             body: The same for the body's readable text or its raw content.
@@ -492,13 +507,14 @@ class Client(ClientBase):
         Raises:
             WaitTimeoutError: None came in time; its text and fields say what was seen instead.
             MailboxGoneError: The mailbox expired or was deleted first.
-            QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
+            QuotaExceededError: The quota is down to the client's reserve, and starts again too late.
             TempMailError: The service refused the poll, for instance because of the key.
         """
         return self._lease.run(
             self._client.wait_for_code,
             mailbox,
             timeout=timeout,
+            poll_interval=poll_interval,
             subject=subject,
             sender=sender,
             body=body,
@@ -512,7 +528,8 @@ class Client(ClientBase):
         self,
         mailbox: Mailbox | str,
         *,
-        timeout: float = 60.0,
+        timeout: float | None = 60.0,
+        poll_interval: float | None = None,
         subject: str | re.Pattern[str] | None = None,
         sender: str | re.Pattern[str] | None = None,
         body: str | re.Pattern[str] | None = None,
@@ -525,7 +542,8 @@ class Client(ClientBase):
 
         Args:
             mailbox: The mailbox or its address.
-            timeout: How long to wait, in seconds.
+            timeout: How long to wait, in seconds; None waits until the mailbox is gone, 0 polls once.
+            poll_interval: Seconds between two polls, instead of a pace that follows the quota and what was learned.
             subject: What the subject must contain, in any case, or a compiled pattern to find in it.
             sender: The same for the sender's name and address.
             body: The same for the body's readable text or its raw content.
@@ -541,13 +559,14 @@ class Client(ClientBase):
         Raises:
             WaitTimeoutError: None came in time; its text and fields say what was seen instead.
             MailboxGoneError: The mailbox expired or was deleted first.
-            QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
+            QuotaExceededError: The quota is down to the client's reserve, and starts again too late.
             TempMailError: The service refused the poll, for instance because of the key.
         """
         return self._lease.run(
             self._client.wait_for_link,
             mailbox,
             timeout=timeout,
+            poll_interval=poll_interval,
             subject=subject,
             sender=sender,
             body=body,
@@ -562,6 +581,7 @@ class Client(ClientBase):
         mailbox: Mailbox | str,
         *,
         within: float,
+        poll_interval: float | None = None,
         subject: str | re.Pattern[str] | None = None,
         sender: str | re.Pattern[str] | None = None,
         body: str | re.Pattern[str] | None = None,
@@ -574,7 +594,8 @@ class Client(ClientBase):
 
         Args:
             mailbox: The mailbox or its address.
-            within: How long to wait, in seconds.
+            within: How long to wait, in seconds; 0 polls once.
+            poll_interval: Seconds between two polls, instead of a pace that follows the quota and what was learned.
             subject: What the subject must contain, in any case, or a compiled pattern to find in it.
             sender: The same for the sender's name and address.
             body: The same for the body's readable text or its raw content.
@@ -584,13 +605,14 @@ class Client(ClientBase):
         Raises:
             AssertionError: There is one; the text says which.
             MailboxGoneError: The mailbox expired or was deleted first.
-            QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
+            QuotaExceededError: The quota is down to the client's reserve, and starts again too late.
             TempMailError: The last poll failed, so nothing can be said.
         """
         self._lease.run(
             self._client.assert_no_message,
             mailbox,
             within=within,
+            poll_interval=poll_interval,
             subject=subject,
             sender=sender,
             body=body,
@@ -602,7 +624,8 @@ class Client(ClientBase):
         self,
         mailbox: Mailbox | str,
         *,
-        timeout: float = 60.0,
+        timeout: float | None = 60.0,
+        poll_interval: float | None = None,
         subject: str | re.Pattern[str] | None = None,
         sender: str | re.Pattern[str] | None = None,
         body: str | re.Pattern[str] | None = None,
@@ -618,7 +641,8 @@ class Client(ClientBase):
 
         Args:
             mailbox: The mailbox or its address.
-            timeout: How long to wait behind the block, in seconds.
+            timeout: How long to wait behind the block, in seconds; None waits until the mailbox is gone, 0 polls once.
+            poll_interval: Seconds between two polls, instead of a pace that follows the quota and what was learned.
             subject: What the subject must contain, in any case, or a compiled pattern to find in it.
             sender: The same for the sender's name and address.
             body: The same for the body's readable text or its raw content.
@@ -631,22 +655,29 @@ class Client(ClientBase):
         Raises:
             WaitTimeoutError: None came in time; its text and fields say what was seen instead.
             MailboxGoneError: The mailbox expired or was deleted first.
-            QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
+            QuotaExceededError: The quota is down to the client's reserve, and starts again too late.
             TempMailError: The service refused the poll, for instance because of the key.
         """
         return BlockingExpectedMessage(
             self._lease,
             self._client.expect_message(
-                mailbox, timeout=timeout, subject=subject, sender=sender, body=body, match=match
+                mailbox,
+                timeout=timeout,
+                poll_interval=poll_interval,
+                subject=subject,
+                sender=sender,
+                body=body,
+                match=match,
             ),
         )
 
     def watch(
         self,
         *mailboxes: Mailbox | str,
-        state: Mapping[str, Sequence[str]] | None = None,
+        state: Mapping[str, Sequence[str]] | str | os.PathLike[str] | None = None,
         forever: bool = False,
         on_gone: Callable[[err.MailboxGoneError], object] | None = None,
+        poll_interval: float | None = None,
     ) -> BlockingWatch:
         """Watch any number of mailboxes and deliver each message once (`GET /messages`).
 
@@ -660,19 +691,61 @@ class Client(ClientBase):
         Args:
             mailboxes: The mailboxes or their addresses; `BlockingWatch.add` and `BlockingWatch.discard` change them on
                 the way.
-            state: What `BlockingWatch.seen` returned in an earlier run: the messages in it are not delivered again.
+            state: The path of a file in which the watch keeps what was seen, so that no later run delivers it again; it
+                is made if it is missing. Or what `BlockingWatch.seen` returned in an earlier run, if you keep it
+                yourself.
             forever: Whether to go on when the last mailbox is gone, because others will be added. If not, the iteration
                 ends then.
             on_gone: Called for each mailbox that expired or was deleted, after its messages were delivered.
+            poll_interval: Seconds between two polls of a mailbox, instead of a pace that follows the quota. Without it,
+                a mailbox is polled every minute, or every tenth of its life, as long as the quota can pay for that, and
+                always just before it expires.
 
         Returns:
             A context manager and iterator of messages. A message counts as seen when the next one is asked for.
 
         Raises:
             AuthenticationError: The key was rejected; this ends the watch, and so does `PermissionDeniedError`.
-            QuotaExceededError: The quota is down to the client's reserve; this ends the watch, too.
+            QuotaExceededError: The quota is down to the client's reserve, and no mailbox lives until it starts again;
+                this ends the watch, too.
         """
-        return BlockingWatch(self._lease, self._client.watch(*mailboxes, state=state, forever=forever, on_gone=on_gone))
+        return BlockingWatch(
+            self._lease,
+            self._client.watch(*mailboxes, state=state, forever=forever, on_gone=on_gone, poll_interval=poll_interval),
+        )
+
+    def forecast(self, *, timeout: float | None = None) -> Forecast:
+        """Return what a wait is expected to cost here, and how many of them fit until the quota starts again.
+
+        Nothing is sent: it follows from the last answer's quota, from what this client has seen of its own demand and
+        of others with the same key, and from the times at which mail has come.
+
+        Args:
+            timeout: The timeout of the waits in question, in seconds; by default the mean of those that were made.
+
+        Returns:
+            The forecast. Creating and deleting mailboxes is not part of a wait's cost.
+        """
+        return self._client.forecast(timeout=timeout)
+
+    def clear(self, mailbox: Mailbox | str, *, keep_address: bool = True) -> Cleared:
+        """Empty a mailbox for the next test, as cheaply as that can be done.
+
+        The messages are listed (`GET /messages`) and deleted one by one (`DELETE /messages/{id}`). If the address may
+        change and there are three or more, another mailbox is cheaper (`DELETE /emails/{email}`, `POST /emails`).
+
+        Args:
+            mailbox: The mailbox or its address.
+            keep_address: Whether the mailbox must keep its address.
+
+        Returns:
+            The mailbox that is empty now, and what that took of the quota.
+
+        Raises:
+            NotFoundError: There is no such mailbox.
+            TempMailError: A request failed; some of the messages may be deleted.
+        """
+        return self._lease.run(self._client.clear, mailbox, keep_address=keep_address)
 
     def budget(self, requests: int) -> AbstractContextManager[None]:
         """Bound what a block of code sends to a number of requests, retries included.

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     import aiohttp
 
     from tempmailg._models import Attachment, DomainList, DomainType, Mailbox, Message, MessageList, Quota
-    from tempmailg._waiting import ExpectedMessage, Watch
+    from tempmailg._quota import Preference
+    from tempmailg._waiting import Cleared, ExpectedMessage, Forecast, Watch
     from tempmailg.transport import Transport
 
 __all__ = ["AsyncClient"]
@@ -51,6 +52,8 @@ class AsyncClient:
         proxy: The URL of an HTTP proxy; by default the environment's ``HTTPS_PROXY`` and ``NO_PROXY`` decide.
         ssl_context: What to trust instead of the system's certificates.
         quota_reserve: How many requests of the quota waits and watches must leave for other calls.
+        preference: What waits and watches care for more: ``fast`` delivers early for about twice the requests,
+            ``thrifty`` takes less than half of them. Where the quota is scarce, all of them become rarer.
         user_agent: The ``User-Agent`` to send instead of this library's own.
 
     Raises:
@@ -69,6 +72,7 @@ class AsyncClient:
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
         quota_reserve: int = 0,
+        preference: Preference = "balanced",
         user_agent: str | None = None,
     ) -> None:
         try:
@@ -77,6 +81,7 @@ class AsyncClient:
             retries = settings.count_of("max_retries", max_retries)
             agent = settings.user_agent_of(user_agent, default=f"tempmailg/{__version__}")
             reserve = settings.count_of("quota_reserve", quota_reserve)
+            waiting.check_preference(preference)
             if transport is not None:
                 _check_alone(base_url, session, proxy, ssl_context)
                 api_key = api_key or transport.api_key
@@ -85,7 +90,14 @@ class AsyncClient:
         except err.ConfigurationError as error:
             del api_key, base_url, proxy  # they may be secret, and a traceback may show the locals of its frames
             raise error.with_traceback(None) from None
-        core = _core.Core(key, chosen, agent, owns_transport=transport is None, quota_reserve=reserve)
+        core = _core.Core(
+            key,
+            chosen,
+            agent,
+            owns_transport=transport is None,
+            quota_reserve=reserve,
+            preference=preference,
+        )
         self._sender = _core.Sender(core, seconds, retries)
 
     def with_options(self, *, timeout: float | None = None, max_retries: int | None = None) -> Self:
@@ -159,7 +171,9 @@ class AsyncClient:
                 is not repeated, since it would make a second one.
             TempMailError: The request failed.
         """
-        return await self._sender.call(endpoints.create_mailbox())
+        mailbox = await self._sender.call(endpoints.create_mailbox())
+        waiting.remember(self._sender.core, mailbox)
+        return mailbox
 
     async def update_mailbox(self, mailbox: Mailbox | str, username: str, domain: str) -> Mailbox:
         """Switch a mailbox to another address (`POST /emails/{email}/{username}/{domain}`).
@@ -177,7 +191,9 @@ class AsyncClient:
             InvalidRequestError: The service refuses the username or the domain.
             TempMailError: The request failed.
         """
-        return await self._sender.call(endpoints.update_mailbox(mailbox, username, domain))
+        updated = await self._sender.call(endpoints.update_mailbox(mailbox, username, domain))
+        waiting.remember(self._sender.core, updated)
+        return updated
 
     async def delete_mailbox(self, mailbox: Mailbox | str) -> None:
         """Delete a mailbox and its messages (`DELETE /emails/{email}`).
@@ -378,7 +394,8 @@ class AsyncClient:
         self,
         mailbox: Mailbox | str,
         *,
-        timeout: float = 60.0,
+        timeout: float | None = 60.0,
+        poll_interval: float | None = None,
         subject: str | re.Pattern[str] | None = None,
         sender: str | re.Pattern[str] | None = None,
         body: str | re.Pattern[str] | None = None,
@@ -391,7 +408,8 @@ class AsyncClient:
 
         Args:
             mailbox: The mailbox or its address.
-            timeout: How long to wait, in seconds.
+            timeout: How long to wait, in seconds; None waits until the mailbox is gone, 0 polls once.
+            poll_interval: Seconds between two polls, instead of a pace that follows the quota and what was learned.
             subject: What the subject must contain, in any case, or a compiled pattern to find in it.
             sender: The same for the sender's name and address.
             body: The same for the body's readable text or its raw content.
@@ -404,18 +422,22 @@ class AsyncClient:
         Raises:
             WaitTimeoutError: None came in time; its text and fields say what was seen instead.
             MailboxGoneError: The mailbox expired or was deleted first.
-            QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
+            QuotaExceededError: The quota is down to the client's reserve, and starts again too late.
             TempMailError: The service refused the poll, for instance because of the key.
         """
         criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
-        return (await waiting.wait_for_messages(self._sender, mailbox, criteria, timeout=timeout, count=1))[0]
+        messages = await waiting.wait_for_messages(
+            self._sender, mailbox, criteria, timeout=timeout, count=1, interval=poll_interval
+        )
+        return messages[0]
 
     async def wait_for_messages(
         self,
         mailbox: Mailbox | str,
         *,
         count: int,
-        timeout: float = 60.0,
+        timeout: float | None = 60.0,
+        poll_interval: float | None = None,
         subject: str | re.Pattern[str] | None = None,
         sender: str | re.Pattern[str] | None = None,
         body: str | re.Pattern[str] | None = None,
@@ -427,7 +449,8 @@ class AsyncClient:
         Args:
             mailbox: The mailbox or its address.
             count: How many messages to wait for. If more fit, the newest are returned.
-            timeout: How long to wait, in seconds.
+            timeout: How long to wait, in seconds; None waits until the mailbox is gone, 0 polls once.
+            poll_interval: Seconds between two polls, instead of a pace that follows the quota and what was learned.
             subject: What the subject must contain, in any case, or a compiled pattern to find in it.
             sender: The same for the sender's name and address.
             body: The same for the body's readable text or its raw content.
@@ -440,17 +463,20 @@ class AsyncClient:
         Raises:
             WaitTimeoutError: None came in time; its text and fields say what was seen instead.
             MailboxGoneError: The mailbox expired or was deleted first.
-            QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
+            QuotaExceededError: The quota is down to the client's reserve, and starts again too late.
             TempMailError: The service refused the poll, for instance because of the key.
         """
         criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
-        return await waiting.wait_for_messages(self._sender, mailbox, criteria, timeout=timeout, count=count)
+        return await waiting.wait_for_messages(
+            self._sender, mailbox, criteria, timeout=timeout, count=count, interval=poll_interval
+        )
 
     async def wait_for_code(
         self,
         mailbox: Mailbox | str,
         *,
-        timeout: float = 60.0,
+        timeout: float | None = 60.0,
+        poll_interval: float | None = None,
         subject: str | re.Pattern[str] | None = None,
         sender: str | re.Pattern[str] | None = None,
         body: str | re.Pattern[str] | None = None,
@@ -463,7 +489,8 @@ class AsyncClient:
 
         Args:
             mailbox: The mailbox or its address.
-            timeout: How long to wait, in seconds.
+            timeout: How long to wait, in seconds; None waits until the mailbox is gone, 0 polls once.
+            poll_interval: Seconds between two polls, instead of a pace that follows the quota and what was learned.
             subject: What the subject must contain, in any case, or a compiled pattern to find in it.
             sender: The same for the sender's name and address.
             body: The same for the body's readable text or its raw content.
@@ -478,18 +505,21 @@ class AsyncClient:
         Raises:
             WaitTimeoutError: None came in time; its text and fields say what was seen instead.
             MailboxGoneError: The mailbox expired or was deleted first.
-            QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
+            QuotaExceededError: The quota is down to the client's reserve, and starts again too late.
             TempMailError: The service refused the poll, for instance because of the key.
         """
         criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
         find = waiting.code_finder(length=length, pattern=pattern)
-        return await waiting.wait_for_finding(self._sender, mailbox, criteria, find, timeout=timeout)
+        return await waiting.wait_for_finding(
+            self._sender, mailbox, criteria, find, timeout=timeout, interval=poll_interval
+        )
 
     async def wait_for_link(
         self,
         mailbox: Mailbox | str,
         *,
-        timeout: float = 60.0,
+        timeout: float | None = 60.0,
+        poll_interval: float | None = None,
         subject: str | re.Pattern[str] | None = None,
         sender: str | re.Pattern[str] | None = None,
         body: str | re.Pattern[str] | None = None,
@@ -502,7 +532,8 @@ class AsyncClient:
 
         Args:
             mailbox: The mailbox or its address.
-            timeout: How long to wait, in seconds.
+            timeout: How long to wait, in seconds; None waits until the mailbox is gone, 0 polls once.
+            poll_interval: Seconds between two polls, instead of a pace that follows the quota and what was learned.
             subject: What the subject must contain, in any case, or a compiled pattern to find in it.
             sender: The same for the sender's name and address.
             body: The same for the body's readable text or its raw content.
@@ -518,18 +549,21 @@ class AsyncClient:
         Raises:
             WaitTimeoutError: None came in time; its text and fields say what was seen instead.
             MailboxGoneError: The mailbox expired or was deleted first.
-            QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
+            QuotaExceededError: The quota is down to the client's reserve, and starts again too late.
             TempMailError: The service refused the poll, for instance because of the key.
         """
         criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
         find = waiting.link_finder(contains=contains, text=text)
-        return await waiting.wait_for_finding(self._sender, mailbox, criteria, find, timeout=timeout)
+        return await waiting.wait_for_finding(
+            self._sender, mailbox, criteria, find, timeout=timeout, interval=poll_interval
+        )
 
     async def assert_no_message(
         self,
         mailbox: Mailbox | str,
         *,
         within: float,
+        poll_interval: float | None = None,
         subject: str | re.Pattern[str] | None = None,
         sender: str | re.Pattern[str] | None = None,
         body: str | re.Pattern[str] | None = None,
@@ -542,7 +576,8 @@ class AsyncClient:
 
         Args:
             mailbox: The mailbox or its address.
-            within: How long to wait, in seconds.
+            within: How long to wait, in seconds; 0 polls once.
+            poll_interval: Seconds between two polls, instead of a pace that follows the quota and what was learned.
             subject: What the subject must contain, in any case, or a compiled pattern to find in it.
             sender: The same for the sender's name and address.
             body: The same for the body's readable text or its raw content.
@@ -552,17 +587,18 @@ class AsyncClient:
         Raises:
             AssertionError: There is one; the text says which.
             MailboxGoneError: The mailbox expired or was deleted first.
-            QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
+            QuotaExceededError: The quota is down to the client's reserve, and starts again too late.
             TempMailError: The last poll failed, so nothing can be said.
         """
         criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
-        await waiting.assert_no_message(self._sender, mailbox, criteria, within=within)
+        await waiting.assert_no_message(self._sender, mailbox, criteria, within=within, interval=poll_interval)
 
     def expect_message(
         self,
         mailbox: Mailbox | str,
         *,
-        timeout: float = 60.0,
+        timeout: float | None = 60.0,
+        poll_interval: float | None = None,
         subject: str | re.Pattern[str] | None = None,
         sender: str | re.Pattern[str] | None = None,
         body: str | re.Pattern[str] | None = None,
@@ -578,7 +614,8 @@ class AsyncClient:
 
         Args:
             mailbox: The mailbox or its address.
-            timeout: How long to wait behind the block, in seconds.
+            timeout: How long to wait behind the block, in seconds; None waits until the mailbox is gone, 0 polls once.
+            poll_interval: Seconds between two polls, instead of a pace that follows the quota and what was learned.
             subject: What the subject must contain, in any case, or a compiled pattern to find in it.
             sender: The same for the sender's name and address.
             body: The same for the body's readable text or its raw content.
@@ -591,18 +628,19 @@ class AsyncClient:
         Raises:
             WaitTimeoutError: None came in time; its text and fields say what was seen instead.
             MailboxGoneError: The mailbox expired or was deleted first.
-            QuotaExceededError: The quota is down to the client's reserve; nothing more was sent.
+            QuotaExceededError: The quota is down to the client's reserve, and starts again too late.
             TempMailError: The service refused the poll, for instance because of the key.
         """
         criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match)
-        return waiting.ExpectedMessage(self._sender, mailbox, criteria, timeout=timeout)
+        return waiting.ExpectedMessage(self._sender, mailbox, criteria, timeout=timeout, interval=poll_interval)
 
     def watch(
         self,
         *mailboxes: Mailbox | str,
-        state: Mapping[str, Sequence[str]] | None = None,
+        state: Mapping[str, Sequence[str]] | str | os.PathLike[str] | None = None,
         forever: bool = False,
         on_gone: Callable[[err.MailboxGoneError], object] | None = None,
+        poll_interval: float | None = None,
     ) -> Watch:
         """Watch any number of mailboxes and deliver each message once (`GET /messages`).
 
@@ -615,19 +653,59 @@ class AsyncClient:
 
         Args:
             mailboxes: The mailboxes or their addresses; `Watch.add` and `Watch.discard` change them on the way.
-            state: What `Watch.seen` returned in an earlier run: the messages in it are not delivered again.
+            state: The path of a file in which the watch keeps what was seen, so that no later run delivers it again; it
+                is made if it is missing. Or what `Watch.seen` returned in an earlier run, if you keep it yourself.
             forever: Whether to go on when the last mailbox is gone, because others will be added. If not, the iteration
                 ends then.
             on_gone: Called for each mailbox that expired or was deleted, after its messages were delivered.
+            poll_interval: Seconds between two polls of a mailbox, instead of a pace that follows the quota. Without it,
+                a mailbox is polled every minute, or every tenth of its life, as long as the quota can pay for that, and
+                always just before it expires.
 
         Returns:
             A context manager and iterator of messages. A message counts as seen when the next one is asked for.
 
         Raises:
             AuthenticationError: The key was rejected; this ends the watch, and so does `PermissionDeniedError`.
-            QuotaExceededError: The quota is down to the client's reserve; this ends the watch, too.
+            QuotaExceededError: The quota is down to the client's reserve, and no mailbox lives until it starts again;
+                this ends the watch, too.
         """
-        return waiting.Watch(self._sender, mailboxes, state=state, forever=forever, on_gone=on_gone)
+        return waiting.Watch(
+            self._sender, mailboxes, state=state, forever=forever, on_gone=on_gone, interval=poll_interval
+        )
+
+    def forecast(self, *, timeout: float | None = None) -> Forecast:
+        """Return what a wait is expected to cost here, and how many of them fit until the quota starts again.
+
+        Nothing is sent: it follows from the last answer's quota, from what this client has seen of its own demand and
+        of others with the same key, and from the times at which mail has come.
+
+        Args:
+            timeout: The timeout of the waits in question, in seconds; by default the mean of those that were made.
+
+        Returns:
+            The forecast. Creating and deleting mailboxes is not part of a wait's cost.
+        """
+        return waiting.forecast(self._sender.core, timeout)
+
+    async def clear(self, mailbox: Mailbox | str, *, keep_address: bool = True) -> Cleared:
+        """Empty a mailbox for the next test, as cheaply as that can be done.
+
+        The messages are listed (`GET /messages`) and deleted one by one (`DELETE /messages/{id}`). If the address may
+        change and there are three or more, another mailbox is cheaper (`DELETE /emails/{email}`, `POST /emails`).
+
+        Args:
+            mailbox: The mailbox or its address.
+            keep_address: Whether the mailbox must keep its address.
+
+        Returns:
+            The mailbox that is empty now, and what that took of the quota.
+
+        Raises:
+            NotFoundError: There is no such mailbox.
+            TempMailError: A request failed; some of the messages may be deleted.
+        """
+        return await waiting.clear(self, mailbox, keep_address=keep_address)
 
     def budget(self, requests: int) -> AbstractContextManager[None]:
         """Bound what a block of code sends to a number of requests, retries included.

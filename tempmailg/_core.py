@@ -17,9 +17,11 @@ from tempmailg.transport import Request, Response
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
+    from datetime import datetime
 
     from tempmailg._endpoints import Call
     from tempmailg._models import Quota
+    from tempmailg._quota import Preference
     from tempmailg._settings import Secret
     from tempmailg.transport import ResponseStream, Transport
 
@@ -49,14 +51,24 @@ class Core:
         "closed",
         "headers",
         "key",
+        "made",
         "owns_transport",
+        "preference",
         "quota_book",
         "retries",
         "transport",
+        "user_code_in_threads",
     )
 
     def __init__(
-        self, key: Secret, transport: Transport, user_agent: str, *, owns_transport: bool, quota_reserve: int = 0
+        self,
+        key: Secret,
+        transport: Transport,
+        user_agent: str,
+        *,
+        owns_transport: bool,
+        quota_reserve: int = 0,
+        preference: Preference = "balanced",
     ) -> None:
         self.key: Secret = key
         self.transport: Transport = transport
@@ -67,7 +79,10 @@ class Core:
             "User-Agent": user_agent,
         }
         self.retries: RetryBudget = RetryBudget()
-        self.quota_book: QuotaBook = QuotaBook(quota_reserve, now=transport.now, utcnow=transport.utcnow)
+        self.quota_book: QuotaBook = QuotaBook(quota_reserve, transport)
+        self.preference: Preference = preference
+        self.made: dict[str, tuple[float, datetime | None]] = {}  # by address, when mailboxes were made and when they expire
+        self.user_code_in_threads: bool = False  # beside the event loop, which other clients share
         self._background: Background | None = None
         self._background_pid = 0
         self.closed: bool = False

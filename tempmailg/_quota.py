@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
 from tempmailg import _wire as wire
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
     from tempmailg._models import Quota
     from tempmailg.transport import AnswerHeaders
 
-__all__ = ["QuotaBook", "QuotaPace", "ServiceClock"]
+__all__ = ["Preference", "QuotaBook", "QuotaLedger", "ServiceClock"]
 
-BURST: Final = 120
-"""Polls that may be made faster than the quota's pace: a mailbox that stays empty for its 600 seconds takes 55."""
-
-BURST_SHARE: Final = 0.1  # of what is left: a small quota must not go in one burst
-DEFAULT_PACE: Final = 1.0
-"""Polls a second that watches make together in the long run where the service declares no quota or no reset."""
+Preference: TypeAlias = Literal["fast", "balanced", "thrifty"]
+"""What to care for more: early news, or the quota."""
 
 CROWD: Final = 16  # polls under way take at most one sixteenth of what is left, for others share the key
 OUT_OF_ORDER: Final = 64  # answers overtake each other: only a greater rise of what remains is news
+DATE_GRAIN: Final = 2.0  # seconds: `Date` has whole ones, so less than this is no news
+
+FIRST_PROBE: Final = 30.0  # seconds until an exhausted quota without a reset is asked for again, doubled each time
+LAST_PROBE: Final = 3_600.0  # up to this
 
 
 class ServiceClock:
@@ -39,7 +39,11 @@ class ServiceClock:
     def update(self, declared: datetime | None, now: float, *, fallback: Callable[[], datetime]) -> None:
         """Take the time that an answer declares; our own wall clock counts only until an answer declared one."""
         if declared is not None:
-            self._ahead, self._is_declared = declared.timestamp() - now, True
+            ahead = declared.timestamp() - now
+            known = self._ahead if self._is_declared else None
+            # `Date` is cut to whole seconds, so of answers that agree the greatest is the nearest to the truth.
+            self._ahead = ahead if known is None or not 0 <= known - ahead < DATE_GRAIN else known
+            self._is_declared = True
         elif not self._is_declared:
             self._ahead = fallback().timestamp() - now
 
@@ -53,37 +57,35 @@ class ServiceClock:
         return moment.timestamp() - (now + (self._ahead or 0.0))
 
 
-class QuotaPace:
-    """What waits and watches may spend of the quota: a bucket of polls that fills at the pace the quota allows.
-
-    The pace is what remains above the reserve, spread evenly over the time to the reset. The bucket pays for everything
-    that the answers show to be spent, by whomever: so a fleet that shares one key keeps the pace together. Watches poll
-    only while it holds a poll. Waits, being short, may also run into debt, for which watches then stand back.
+class QuotaLedger:
+    """How much of the quota is left, and when it starts again: what waits and watches may spend.
 
     Args:
         reserve: How many requests to leave for other calls.
     """
 
     __slots__ = (
-        "_filled_at",
+        "_declared_at",
         "_has_asked",
+        "_probe_gap",
         "_remaining",
-        "_reserve",
         "_reset_at",
         "_resets_at",
-        "_tokens",
+        "reserve",
+        "spent",
         "under_way",
     )
 
     def __init__(self, reserve: int) -> None:
-        self._reserve = reserve
+        self.reserve = reserve
         self._remaining: int | None = None  # the least that was declared since the last reset
         self._resets_at: datetime | None = None
         self._reset_at: float | None = None  # the same moment on our monotonic clock
-        self._tokens = float(BURST)
-        self._filled_at: float | None = None
+        self._declared_at = -math.inf
+        self._probe_gap = FIRST_PROBE
         self._has_asked = False  # an answer came, whether or not it declared the quota
-        self.under_way: int = 0
+        self.spent = 0  # requests that the answers showed to be spent, by whomever
+        self.under_way: int = 0  # polls
 
     def update(self, quota: Quota, until_reset: float | None, now: float) -> None:
         """Take in what an answer says about the quota.
@@ -93,14 +95,19 @@ class QuotaPace:
             until_reset: Seconds until it starts again, on the service's clock; None if it does not say.
             now: Our monotonic time, in seconds.
         """
-        self._fill(now)
         before, is_new = self._remaining, quota.resets_at != self._resets_at or self._is_reset(now)
         if before is not None and quota.remaining < before:
-            self._pay(before - quota.remaining)
-        if before is None or is_new or quota.remaining < before or quota.remaining > before + OUT_OF_ORDER:
+            self.spent += before - quota.remaining
+        if quota.remaining > self.reserve:
+            self._probe_gap = FIRST_PROBE
+        elif before is not None and now >= self._declared_at + self._probe_gap:
+            self._probe_gap = min(LAST_PROBE, 2 * self._probe_gap)
+        is_late = now - self._declared_at < FIRST_PROBE and before is not None  # it may be older than the last one
+        if not is_late or is_new or before is None or not before <= quota.remaining <= before + OUT_OF_ORDER:
             self._remaining = quota.remaining
         self._resets_at = quota.resets_at
         self._reset_at = now + until_reset if until_reset is not None and until_reset > 0 else None
+        self._declared_at = now
         self._has_asked = True
 
     def begin(self) -> None:
@@ -115,12 +122,29 @@ class QuotaPace:
         """
         self.under_way -= 1
         self._has_asked |= counted
-        if counted and self._remaining is None:
-            self._pay(1)
 
-    def is_exhausted(self, now: float) -> bool:
-        """Say whether nothing is left above the reserve. After the reset nobody knows until somebody polls."""
-        return self._left(now) <= 0
+    def left(self, now: float) -> float:
+        """Return how many requests are left above the reserve; infinite if nobody knows, as after a reset."""
+        if self._remaining is None or self._is_reset(now):
+            return math.inf
+        return self._remaining - self.reserve
+
+    def until_reset(self, now: float) -> float | None:
+        """Return the seconds until the quota starts again, or None if that is not known."""
+        return None if self._reset_at is None or self._is_reset(now) else self._reset_at - now
+
+    def opens_at(self, now: float) -> float:
+        """Return from when on a poll is allowed, by our monotonic clock; -inf if at once.
+
+        What forbids polls never depends on an answer that only a poll can bring: without a reset to wait for, the
+        quota is asked for again from time to time.
+        """
+        if self.left(now) > 0:
+            return -math.inf
+        if self._reset_at is not None:
+            return self._reset_at
+        at = self._declared_at + self._probe_gap
+        return at if at > now else -math.inf
 
     def has_room(self, now: float) -> bool:
         """Say whether one more poll may be under way, so that many of them do not overstep the quota together.
@@ -128,42 +152,18 @@ class QuotaPace:
         The first poll goes alone, also after a reset: before its answer nobody knows how little may be left.
         """
         is_known = self._has_asked and not self._is_reset(now)
-        return self.under_way < (max(1.0, self._left(now) / CROWD) if is_known else 1.0)
-
-    def delay(self, now: float) -> float:
-        """Return the seconds until the bucket holds a poll for a watch; 0 if it does, or if it never will."""
-        if self._tokens - self.under_way >= 1.0:
-            return 0.0
-        self._fill(now)
-        rate, missing = self._rate(now), 1.0 - (self._tokens - self.under_way)
-        return missing / rate if rate > 0 and missing > 0 else 0.0
-
-    def _left(self, now: float) -> float:
-        """Return how many requests are left above the reserve, as far as is known."""
-        if self._remaining is None or self._is_reset(now):
-            return math.inf
-        return self._remaining - self._reserve
+        return self.under_way < (max(1.0, self.left(now) / CROWD) if is_known else 1.0)
 
     def _is_reset(self, now: float) -> bool:
         """Say whether the quota started again since an answer last declared it."""
         return self._reset_at is not None and now >= self._reset_at
 
-    def _rate(self, now: float) -> float:
-        left = self._left(now)
-        if left == math.inf or self._reset_at is None:
-            return DEFAULT_PACE
-        return max(0.0, left) / max(1.0, self._reset_at - now)
 
-    def _capacity(self, now: float) -> float:
-        return max(1.0, min(BURST, BURST_SHARE * self._left(now)))
+class _Clocks(Protocol):
+    """What is needed of a transport: our own time, monotonic and by the wall."""
 
-    def _fill(self, now: float) -> None:
-        earned = 0.0 if self._filled_at is None else (now - self._filled_at) * self._rate(now)
-        self._tokens = min(self._capacity(now), self._tokens + earned)
-        self._filled_at = now
-
-    def _pay(self, price: int) -> None:
-        self._tokens = max(-float(BURST), self._tokens - price)  # a debt without end would silence watches for ever
+    def now(self) -> float: ...
+    def utcnow(self) -> datetime: ...
 
 
 class QuotaBook:
@@ -174,41 +174,45 @@ class QuotaBook:
 
     Args:
         reserve: How many requests to leave for other calls.
-        now: Returns our monotonic time, in seconds.
-        utcnow: Returns our wall clock's time.
+        clocks: Where the time comes from.
     """
 
-    __slots__ = ("_now", "_quota", "_unread", "_utcnow", "clock", "pace")
+    __slots__ = ("_clocks", "_quota", "_unread", "answers", "clock", "ledger")
 
-    def __init__(self, reserve: int, *, now: Callable[[], float], utcnow: Callable[[], datetime]) -> None:
-        self._now = now
-        self._utcnow = utcnow
+    def __init__(self, reserve: int, clocks: _Clocks) -> None:
+        self._clocks = clocks
         self._quota: Quota | None = None
         self._unread: tuple[AnswerHeaders, float] | None = None  # of the last answer, and when it came
         self.clock = ServiceClock()
-        self.pace = QuotaPace(reserve)
+        self.ledger = QuotaLedger(reserve)
+        self.answers = 0  # to whatever this client has sent
 
     def record_headers(self, headers: AnswerHeaders) -> None:
         """Keep an answer's headers until the next `refresh`.
 
         The last answer says all that those before it said, unless it is the error page of a proxy, which says nothing.
         """
+        self.answers += 1
         if self._unread is not None and not wire.tells_quota_and_time(headers):
             self.refresh()
-        self._unread = headers, self._now()
+        self._unread = headers, self._clocks.now()
+
+    def now(self) -> float:
+        """Return our monotonic time, in seconds."""
+        return self._clocks.now()
 
     def refresh(self) -> None:
-        """Read the headers that were kept, so that `clock` and `pace` are up to date."""
+        """Read the headers that were kept, so that `clock` and `ledger` are up to date."""
         if self._unread is None:
             return
         headers, arrived = self._unread
         declared = wire.server_time_of(headers)
-        self.clock.update(declared, arrived if declared else self._now(), fallback=self._utcnow)
+        self.clock.update(declared, arrived if declared else self._clocks.now(), fallback=self._clocks.utcnow)
         quota = wire.quota_of(headers)
         if quota is not None:
             self._quota = quota
             until_reset = None if quota.resets_at is None else self.clock.until(quota.resets_at, arrived)
-            self.pace.update(quota, until_reset, arrived)
+            self.ledger.update(quota, until_reset, arrived)
         self._unread = None  # at the end, for a thread that asks for the quota meanwhile
 
     @property

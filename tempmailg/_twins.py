@@ -6,16 +6,17 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Self, TypeVar, cast
 
 from tempmailg import _errors as err
 from tempmailg._portal import Lease
 from tempmailg._public import public
 from tempmailg._stream import AttachmentStream
-from tempmailg._waiting import ExpectedMessage, Watch
+from tempmailg._waiting import ExpectedMessage, Watch, run_user_code_in_threads
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from types import TracebackType
 
     from tempmailg._client import AsyncClient
@@ -41,6 +42,7 @@ class ClientBase:
 
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
+        run_user_code_in_threads(client)
         self._lease = Lease(client.close)
 
     def _sibling(self, client: AsyncClient) -> Self:
@@ -237,8 +239,9 @@ class BlockingWatch(_Iterator[Watch, "Message"]):
         """Return what was seen, ready for JSON and for `Client.watch(state=…)`.
 
         Returns:
-            The ids of the messages by the address of their mailbox, for all mailboxes that are watched. The message
-            that was delivered last is not among them before the next one is asked for.
+            The ids of the messages by the address of their mailbox, also of mailboxes in the state that the watch began
+            with and that were not added yet. The message that was delivered last is not among them before the next one
+            is asked for.
         """
         return self._use(self._inner.seen)
 
@@ -246,6 +249,31 @@ class BlockingWatch(_Iterator[Watch, "Message"]):
     def health(self) -> WatchHealth:
         """How the watch is at this moment."""
         return self._use(lambda: self._inner.health)
+
+    def process(
+        self,
+        handler: Callable[[Message], Awaitable[object] | object],
+        *,
+        workers: int = 1,
+        attempts: int = 3,
+    ) -> None:
+        """Handle every message at least once, several at a time, until no mailbox is left.
+
+        A message counts as seen when its handler has returned. If the handler raises, the message is delivered to it
+        again after a while.
+
+        Args:
+            handler: A function of a message, plain or async.
+            workers: How many messages are handled at a time.
+            attempts: How often a message is handled at most, if its handler raises. The last error ends `process`, and
+                the message is not seen: a watch that goes on from the state delivers it again.
+
+        Raises:
+            ConfigurationError: Another task is waiting for the watch's next message.
+            TempMailError: The watch cannot go on.
+            Exception: What the handler raised, the last time that it was allowed to.
+        """
+        self._home.run(partial(self._inner.process, workers=workers, attempts=attempts), handler)
 
 
 async def _called(function: Callable[..., T], *args: object) -> T:

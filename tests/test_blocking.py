@@ -388,18 +388,53 @@ def test_a_callback_must_not_use_a_client(use: str) -> None:
     assert len(refused) == 2
 
 
-def test_a_callback_must_not_read_on_in_its_stream(client: Client, sandbox: Sandbox) -> None:
-    """A stream that is open is refused in a callback, too."""
+def test_a_predicate_may_use_its_client(client: Client, sandbox: Sandbox) -> None:
+    """A plain predicate runs in a thread of its own, so it may read a stream and send requests."""
     mailbox = client.create_mailbox()
     key = sandbox.deliver(mailbox, attachments=[("a.txt", b"data")])
     with client.stream_attachment((key, "a.txt")) as stream:
 
-        def read(_message: Message) -> bool:
-            return bool(next(stream))
+        def read(message: Message) -> bool:
+            return next(stream) == b"data" and client.get_message(message).id == message.id
 
-        with pytest.raises(ConfigurationError, match="in one of its own callbacks"):
-            client.wait_for_message(mailbox, match=read)
-        assert list(stream) == [b"data"]
+        assert client.wait_for_message(mailbox, match=read).id == key
+
+
+def test_a_slow_predicate_stops_no_other_client(client: Client, sandbox: Sandbox) -> None:
+    """While a predicate thinks, other clients of the process go on."""
+    mailbox = client.create_mailbox()
+    key = sandbox.deliver(mailbox)
+    thinking, thought = threading.Event(), threading.Event()
+
+    def think(_message: Message) -> bool:
+        thinking.set()
+        return thought.wait(10)
+
+    with ThreadPoolExecutor(1) as pool, Client(transport=sandbox.transport()) as other:
+        waiting = pool.submit(client.wait_for_message, mailbox, match=think)
+        assert thinking.wait(10)
+        assert other.list_domains().domains
+        thought.set()
+        assert waiting.result(10).id == key
+
+
+def test_messages_are_handled_by_several_threads(client: Client, sandbox: Sandbox) -> None:
+    """`process` runs plain handlers side by side, and ends when the last mailbox is gone."""
+    mailbox = client.create_mailbox()
+    for _ in range(2):
+        sandbox.deliver(mailbox)
+    together = threading.Barrier(2, timeout=10)
+    handled: list[str] = []
+
+    def handle(message: Message) -> None:
+        together.wait()
+        handled.append(message.id)
+        if len(handled) == 2:
+            client.delete_mailbox(mailbox)
+
+    with client.watch(mailbox, poll_interval=0.2) as watch:
+        watch.process(handle, workers=2)
+    assert len(set(handled)) == 2
 
 
 # -------------------------------------------------------------------------------------------------------------- closing

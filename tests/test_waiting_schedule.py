@@ -1,47 +1,49 @@
-"""How long to wait between two polls of a mailbox: arithmetic in values."""
+"""How long to leave a failing service alone, and how many polls it is asked for at once: arithmetic in values."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tempmailg._quota import BURST
-from tempmailg._waiting._schedule import BACKOFF_CAP, GAP_JITTER, LONGEST_GAP, fault_delay, poll_interval
-
-CHANCES = st.floats(0, 1, exclude_max=True)
-
-
-def polls_in(seconds: float, chance: float) -> int:
-    """Count the polls of a wait that sees no sign of life."""
-    at, polls = 0.0, 1
-    while (at := at + poll_interval(at, chance)) < seconds:
-        polls += 1
-    return polls
+from tempmailg._waiting._schedule import (
+    BACKOFF_CAP,
+    FIRST_WINDOW,
+    LARGEST_WINDOW,
+    SMALLEST_WINDOW,
+    Window,
+    fault_delay,
+)
 
 
-@given(quiet=st.floats(0, 1e6), chance=CHANCES)
-def test_a_message_is_delivered_within_a_second_or_a_tenth_of_its_time(quiet: float, chance: float) -> None:
-    """No gap is longer than max(1 s, a tenth of the quiet before it), jitter aside, nor longer than a minute."""
-    gap = poll_interval(quiet, chance)
-    assert 0 < gap <= max(1.0, 0.1 * quiet) * (1 + GAP_JITTER)
-    assert gap <= LONGEST_GAP * (1 + GAP_JITTER)
-
-
-@given(CHANCES)
-def test_five_fruitless_minutes_cost_at_most_sixty_polls(chance: float) -> None:
-    """Patience is cheap: not three hundred polls, whatever the jitter."""
-    assert 40 <= polls_in(300, chance) <= 60
-
-
-def test_the_costs_in_the_comments_are_true() -> None:
-    """The documented numbers of polls follow from the parameters."""
-    assert polls_in(300, 0.5) + 1 == 47  # and the last one, just before the end
-    assert polls_in(600, 0.5) + 2 == 55 < BURST
-    assert 100 < polls_in(3_600, 0.5) < 110
-
-
-@given(faults=st.integers(1, 10_000), chance=CHANCES)
+@given(faults=st.integers(1, 10_000), chance=st.floats(0, 1, exclude_max=True))
 def test_faults_put_the_next_poll_off_but_not_for_ever(faults: int, chance: float) -> None:
     """The delay doubles up to its cap, and half of it is certain."""
     delay = fault_delay(faults, chance)
     assert min(BACKOFF_CAP, 2.0 ** min(faults - 1, 30)) / 2 <= delay <= BACKOFF_CAP
+
+
+def test_the_window_follows_the_load() -> None:
+    """It doubles with each round of answers as long as polls wait for it, and stays as it is when none does."""
+    window = Window()
+    sizes: list[int] = []
+    for _ in range(7):
+        for _ in range(window.size):
+            assert not window.has_room(window.size)
+            window.succeeded()
+        sizes.append(window.size)
+    assert sizes[:2] == [2 * FIRST_WINDOW, 4 * FIRST_WINDOW]
+    assert sizes[-1] == LARGEST_WINDOW
+    idle = Window()
+    for _ in range(100):
+        assert idle.has_room(3)
+        idle.succeeded()
+    assert idle.size == FIRST_WINDOW
+
+
+def test_faults_make_the_window_smaller() -> None:
+    """A service that fails is asked for less at once, but never for nothing."""
+    window = Window()
+    for _ in range(10):
+        window.failed()
+    assert window.size == SMALLEST_WINDOW
+    assert window.has_room(0)

@@ -25,7 +25,7 @@ from tempmailg import (
     QuotaExceededError,
     Watch,
 )
-from tempmailg._waiting import _inbox, _poller, _watch
+from tempmailg._waiting import _inbox, _poller, _schedule, _watch
 from tempmailg.sandbox import Duplicate, Edit, RateLimited, Reorder, Reset, Sandbox, Status
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ async def test_a_state_waits_for_mailboxes_added_later(user: AsyncClient, servic
         assert watch.seen() == {one.email: [], two.email: [seen]}
 
 
-@pytest.mark.parametrize("state", [[], "x", {"a@b.example": "id"}, {"a@b.example": [1]}, {1: ["id"]}], ids=str)
+@pytest.mark.parametrize("state", [[], 7, {"a@b.example": "id"}, {"a@b.example": [1]}, {1: ["id"]}], ids=str)
 async def test_a_state_of_another_shape_is_refused(user: AsyncClient, state: Any) -> None:
     """A wrong state is told at once instead of telling old messages again."""
     with pytest.raises(ConfigurationError, match=r"watch\.seen\(\)"):
@@ -262,7 +262,9 @@ async def test_mailboxes_are_added_and_discarded(user: AsyncClient, service: San
         watch.discard(one)
         before = polls_of(service)
         watch.discard(three)
-        assert await is_quiet(watch, service)
+        with pytest.raises(StopAsyncIteration):
+            await anext(watch)
+        await service.clock.sleep(60)
         assert polls_of(service) == before
         assert watch.seen() == {}
         watch.add(three)
@@ -312,7 +314,9 @@ async def test_a_mailbox_expires_after_telling_what_arrived(user: AsyncClient, s
     await post
     assert sorted(told) == sorted(error.email for error in gone) == sorted(box.email for box in boxes)
     assert "expired at" in str(gone[0])
-    assert all(entry.status == 200 for entry in service.journal)
+    polls = [entry.status for entry in service.journal if entry.endpoint == "list_messages"]
+    assert polls[-3:] == [404] * 3
+    assert polls.count(404) == 3, "each ends on the service's word, and one is enough when it was expected"
 
 
 async def test_a_look_in_flight_at_the_expiry_still_tells() -> None:
@@ -327,7 +331,8 @@ async def test_a_look_in_flight_at_the_expiry_still_tells() -> None:
     )
 
     def answer(number: int, request: Request) -> Response:
-        return listing(message("late")) if transport_of(client).now() > 20 else listing()
+        now = transport_of(client).now()
+        return listing(message("late"), status=200 if now < 23 else 404) if now > 20 else listing()
 
     async with virtual_client(answer, latency=2.5) as client, client.watch(box) as watch:
         assert [item.id async for item in watch] == ["late"]
@@ -393,7 +398,7 @@ async def test_a_rejected_key_ends_a_watch(
     boxes = await mailboxes(user, 20)
     service.deliver(boxes[0], subject="before")
     async with user.watch(*boxes) as watch:
-        await service.clock.sleep(0.1)
+        await service.clock.sleep(2)
         service.faults.next("list_messages", Status(status), times=1_000)
         assert (await anext(watch)).subject == "before"
         with pytest.raises(error):
@@ -496,8 +501,8 @@ async def test_a_watch_keeps_the_pace_of_the_quota() -> None:
         pending = asyncio.create_task(anext(watch))
         for hour in range(1, 24):
             await transport_of(client).clock.sleep(3_600)
-            assert used <= 180 + 1_800 * hour / 24 + 2
-            assert used >= 0.9 * 1_800 * hour / 24
+            assert used <= 300 + 1_800 * hour / 24
+            assert used >= 0.8 * 1_800 * hour / 24
         assert not pending.done()
         pending.cancel()
         await asyncio.wait({pending})
@@ -561,7 +566,7 @@ async def test_looks_are_bounded_in_number() -> None:
         assert watch.health.polls > 100
         pending.cancel()
         await asyncio.wait({pending})
-    assert most == _poller.CONCURRENT_POLLS
+    assert _schedule.FIRST_WINDOW < most <= _schedule.LARGEST_WINDOW
 
 
 async def test_a_slow_consumer_stops_the_looks(
@@ -575,7 +580,7 @@ async def test_a_slow_consumer_stops_the_looks(
     async with user.watch(*boxes) as watch:
         await service.clock.sleep(100)
         backlog = watch.health.backlog
-        assert 5 <= backlog < 5 + 2 * _poller.CONCURRENT_POLLS
+        assert 5 <= backlog < 5 + _schedule.LARGEST_WINDOW
         before = polls_of(service)
         await service.clock.sleep(100)
         assert polls_of(service) == before

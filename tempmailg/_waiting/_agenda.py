@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["Agenda"]
 
@@ -38,6 +41,16 @@ class Agenda(Generic[K]):
         """Return when a thing is due, or None if it is not there."""
         entry = self._times.get(thing)
         return None if entry is None else entry[0]
+
+    def __len__(self) -> int:
+        return len(self._times)
+
+    def __contains__(self, thing: K) -> bool:
+        return thing in self._times
+
+    def items(self) -> Iterator[tuple[K, float]]:
+        """Return the things with their times, in no order."""
+        return ((thing, at) for thing, (at, _) in self._times.items())
 
     def first(self) -> float | None:
         """Return the earliest time, or None if there is nothing."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
 from attrs import evolve, field, frozen
 
+from tempmailg import _settings as settings
 from tempmailg._errors import ConfigurationError
 from tempmailg._models import Message
 
@@ -20,7 +22,7 @@ Predicate: TypeAlias = Callable[[Message], bool | Awaitable[bool]]
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Criteria", "Finder", "code_finder", "link_finder", "summary"]
+__all__ = ["Criteria", "Finder", "code_finder", "fingerprint", "link_finder", "summary"]
 
 _SHOWN: Final = 60  # characters of a mail's own text in a reason
 
@@ -81,6 +83,11 @@ class Criteria:
         return None
 
 
+def fingerprint(message: Message) -> int:
+    """Return a number that stays the same as long as nothing changes that a message is judged by."""
+    return hash((message.subject, message.from_name, message.from_email, message.content, message.is_html))
+
+
 def summary(message: Message) -> str:
     """Return subject, sender and time of a message in one line that does no harm to a terminal."""
     sender = message.from_email or message.from_name
@@ -104,12 +111,29 @@ class Finder:
 
 
 def code_finder(*, length: int | None, pattern: str | re.Pattern[str] | None) -> Finder:
-    """Return what finds a message's code."""
+    """Return what finds a message's code.
+
+    Raises:
+        ConfigurationError: No code can have this length, or match this pattern.
+    """
+    if length is not None:
+        settings.count_of("length", length, least=1)
+    if isinstance(pattern, str):
+        _check_pattern(pattern)
+    elif pattern is not None:
+        _check_text("pattern", pattern)
     return Finder(lambda message: message.find_code(length=length, pattern=pattern), "it has no code, or no clear one")
 
 
 def link_finder(*, contains: str | None, text: str | None) -> Finder:
-    """Return what finds the link that a message asks to follow."""
+    """Return what finds the link that a message asks to follow.
+
+    Raises:
+        ConfigurationError: One of the criteria is not text.
+    """
+    for name, wanted in (("contains", contains), ("text", text)):
+        if wanted is not None and not isinstance(wanted, str):
+            raise ConfigurationError(f"{name} must be text, not {wanted!r}")
     return Finder(lambda message: message.find_link(contains=contains, text=text), "it has no link, or no clear one")
 
 
@@ -120,8 +144,13 @@ def _fits(wanted: TextCriterion, text: str) -> bool:
     if wanted is None:
         return True
     if isinstance(wanted, str):
-        return wanted.casefold() in text.casefold()
-    return wanted.search(text) is not None
+        return _normalised(wanted).casefold() in _normalised(text).casefold()
+    return wanted.search(text) is not None or wanted.search(_normalised(text)) is not None
+
+
+def _normalised(text: str) -> str:
+    """Return a text in the spelling in which texts are compared: é is one character, a no-break space is a space."""
+    return text if text.isascii() else unicodedata.normalize("NFKC", text)
 
 
 def _wanted(wanted: TextCriterion) -> str:
@@ -139,6 +168,13 @@ def _check_text(name: str, wanted: object) -> None:
     pattern = cast("re.Pattern[str] | re.Pattern[bytes]", wanted).pattern if isinstance(wanted, re.Pattern) else None
     if not isinstance(pattern, str):
         raise ConfigurationError(f"{name} must be text or a compiled pattern of text, not {wanted!r}")
+
+
+def _check_pattern(pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except re.error as error:
+        raise ConfigurationError(f"pattern must be a regular expression, and {pattern!r} is none: {error}") from None
 
 
 def _several(ignore: Iterable[Message | str]) -> Iterable[Message | str]:

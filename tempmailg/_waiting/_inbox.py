@@ -1,4 +1,4 @@
-"""What is known of one mailbox, and who wants to hear of it."""
+"""What is known of one mailbox, and who listens to it."""
 
 from __future__ import annotations
 
@@ -19,34 +19,38 @@ if TYPE_CHECKING:
     import asyncio
 
     from tempmailg._core import Sender
+    from tempmailg._endpoints import Call
     from tempmailg.transport import Response
 
 _MAX_ETAG: Final = 256  # characters: one is kept for every mailbox
 
-__all__ = ["Inbox", "Listener", "MailboxRef", "News"]
+__all__ = ["Inbox", "Listener", "MailboxRef", "News", "age_of"]
 
 
 @frozen
 class MailboxRef:
-    """Where to poll, and until when there is something to see.
+    """A mailbox to poll, and until when there is something to see.
 
     Args:
-        email: The mailbox's address.
+        email: The mailbox's address in its canonical spelling: services take ``A@X`` for ``a@x``.
         expires_at: When the service drops it; None if only the service knows.
+        empty_at: When it was known to be empty, or its messages to be old, by our monotonic clock; None for never.
     """
 
     email: str
     expires_at: datetime | None = None
+    empty_at: float | None = None
 
     @classmethod
     def of(cls, mailbox: Mailbox | str) -> MailboxRef:
-        """Return the ref of a mailbox given by value or by address."""
-        return cls(address_of(mailbox), mailbox.expires_at if isinstance(mailbox, Mailbox) else None)
+        """Return the reference to a mailbox given by value or by address."""
+        expires_at = mailbox.expires_at if isinstance(mailbox, Mailbox) else None
+        return cls(address_of(mailbox).lower(), expires_at)
 
 
 @frozen
 class News:
-    """What one answer told.
+    """What one answer says.
 
     Args:
         counted: Whether it cost a request of the quota: the service counts 2xx only.
@@ -68,103 +72,144 @@ class Listener(ABC):
     Args:
         sender: How to send requests for it. They are sent in the context in which it was made, so that they count
             against the budget that was given to its maker.
-        deadline: When it is told that its time is over, by the transport's clock; None for never.
+        deadline: When its time is over, by the transport's clock; None for never.
         last_poll: When it wants a poll whatever the schedule says; None for no such time.
+        interval: Seconds between two polls, if it wants a fixed pace.
     """
 
-    __slots__ = ("context", "deadline", "last_poll", "sender")
+    __slots__ = ("context", "deadline", "interval", "last_poll", "sender", "stood_still")
 
-    def __init__(self, sender: Sender, *, deadline: float | None = None, last_poll: float | None = None) -> None:
+    is_urgent = False
+    """Whether its polls come first: it waits for one message, and not for whatever comes."""
+
+    def __init__(
+        self,
+        sender: Sender,
+        *,
+        deadline: float | None = None,
+        last_poll: float | None = None,
+        interval: float | None = None,
+    ) -> None:
         self.sender = sender
         self.deadline = deadline
         self.last_poll = last_poll
+        self.interval = interval
+        self.stood_still = 0.0  # seconds for which the process did not run when the deadline came
         self.context = copy_context()
 
     @property
-    def is_urgent(self) -> bool:
-        """Whether its polls come first, and may be faster than the quota's pace: it will not wait for ever."""
-        return self.deadline is not None
-
-    @property
     def is_full(self) -> bool:
-        """Whether it has enough to do with what it was told, so that no poll is needed for it."""
+        """Whether it has enough to do with what was delivered, so that no poll is needed for it."""
         return False
 
-    def on_poll(self, begun: float, /, *, counted: bool) -> None:  # noqa: B027 - to be noted by whoever cares
-        """Take note of a poll that succeeded, told after what it brought."""
+    @property
+    def has_seen_the_end(self) -> bool:
+        """Whether a poll succeeded that began when its last one was due, or later."""
+        return True
+
+    def outwaits(self, seconds: float, /) -> bool:
+        """Say whether it would still wait after so many seconds, in which no poll is allowed."""
+        return self.deadline is None or self.sender.core.transport.now() + seconds < self.deadline
+
+    def on_poll(self, begun: float, /, *, counted: bool) -> None:  # noqa: B027 - only for those who count polls
+        """Count a poll that succeeded; this is called after what it brought was delivered."""
 
     @abstractmethod
     def on_messages(self, email: str, messages: list[Message], unreadable: tuple[err.APIResponseError, ...], /) -> bool:
         """Take in a mailbox's list, which differs from the last one, and return whether it holds anything new."""
 
     def on_fault(self, email: str, error: err.TempMailError, /) -> None:  # noqa: B027 - the same
-        """Take note of a poll that failed and will be repeated."""
+        """Take in a poll that failed and will be repeated."""
 
-    def on_pause(self, email: str, /) -> None:  # noqa: B027 - nobody but who can be full is told
-        """Take note that a mailbox is not polled until `Poller.resume`, because all its listeners are full."""
+    def on_pause(self, email: str, /) -> None:  # noqa: B027 - only for those who can be full
+        """Take in that a mailbox is not polled until `Poller.resume`, because all its listeners are full."""
 
     @abstractmethod
     def on_gone(self, email: str, error: err.MailboxGoneError, /) -> None:
-        """Take note that a mailbox is gone; it is no longer listened to."""
+        """Take in that a mailbox is gone; it is no longer listened to."""
 
     @abstractmethod
     def on_end(self, error: Exception) -> None:
         """Stop listening everywhere, for this reason."""
 
-    def on_deadline(self) -> None:  # noqa: B027 - nobody but who has one is told
-        """Take note that the deadline has come."""
+    def on_deadline(self) -> None:  # noqa: B027 - only for those who have one
+        """Take in that the deadline has come."""
 
 
 class Inbox:
     """One mailbox that is polled.
 
-    Ten thousand of these have to fit into a process, so neither bodies nor messages are kept, only what tells whether
+    Ten thousand of these have to fit into a process, so neither bodies nor messages are kept, only what shows whether
     the next body is the same.
     """
 
     __slots__ = (
         "awaited_since",
         "begun",
-        "call",
+        "chance",
         "digest",
         "email",
+        "ended",
         "error",
         "etag",
         "expires_at",
         "faults",
-        "is_over",
+        "first_poll",
+        "gap",
+        "joined",
+        "last_slot",
+        "last_slot_end",
         "listeners",
+        "plan",
         "poll",
         "quiet_since",
+        "succeeded",
+        "verdicts",
     )
 
     def __init__(self, ref: MailboxRef, now: float) -> None:
         self.email = ref.email
-        self.call = list_messages(ref.email)
         self.expires_at = ref.expires_at
         self.listeners: tuple[Listener, ...] = ()
-        self.quiet_since = now
+        self.joined = self.quiet_since = now
         self.begun = -math.inf  # the last poll
+        self.ended = -math.inf  # the same poll's end
+        self.succeeded = -math.inf  # the beginning of the last poll that succeeded
         self.awaited_since = now  # since when somebody has been waiting for the whole list
+        self.first_poll = now  # when that somebody's first poll is due
+        self.gap = 60.0  # seconds between two polls at the minimum rate
+        self.last_slot: float | None = None  # when the last poll before the expiry is due, and
+        self.last_slot_end = 0.0  # the expiry that this was made for
+        self.chance = 0.5  # of [0, 1): where within the jitter the next poll is due
+        self.plan = 0  # the plan by which the next poll was set
         # Python's own keyed hash takes half of the time of the fastest in hashlib, and its 64 bits are enough: the list
-        # with a new message would have to collide with the one before it, and would be told with the next change.
+        # with a new message would have to collide with the one before it, and would be found with the next change.
         self.digest: int | None = None
         self.etag: str | None = None
         self.faults = 0  # in a row
+        self.verdicts = 0  # answers in a row that would end it, if they were not single
         self.error: err.TempMailError | None = None  # the last poll's
         self.poll: asyncio.Task[News] | None = None
-        self.is_over = False  # expired; a poll that was under way may still tell what came before
 
     def join(self, listener: Listener, ref: MailboxRef, now: float) -> None:
-        """Let somebody listen, who hears of all messages at the next poll."""
+        """Add a listener, which gets all messages with the next poll."""
         self.listeners = (*self.listeners, listener)
         self.expires_at = ref.expires_at or self.expires_at
-        self.quiet_since = self.awaited_since = now
-        self.digest, self.etag = None, None
+        self.awaited_since = now
+        self.forget_list()
 
     def leave(self, listener: Listener) -> None:
-        """Let somebody listen no longer."""
+        """Remove a listener."""
         self.listeners = tuple(other for other in self.listeners if other is not listener)
+
+    def forget_list(self) -> None:
+        """Take the next list for new, whatever it holds."""
+        self.digest = self.etag = None
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether somebody has not got the whole list yet."""
+        return self.succeeded < self.awaited_since
 
     @property
     def is_urgent(self) -> bool:
@@ -172,12 +217,27 @@ class Inbox:
         return any(listener.is_urgent for listener in self.listeners)
 
     @property
+    def is_watched(self) -> bool:
+        """Whether one of its listeners is not urgent."""
+        return not all(listener.is_urgent for listener in self.listeners)
+
+    @property
+    def interval(self) -> float | None:
+        """The shortest fixed interval that a listener wants, or None."""
+        return min((each.interval for each in self.listeners if each.interval is not None), default=None)
+
+    @property
+    def call(self) -> Call[list[Message]]:
+        """The call that polls it."""
+        return list_messages(self.email)
+
+    @property
     def headers(self) -> dict[str, str]:
         """What to send with the next poll."""
         return {} if self.etag is None else {"If-None-Match": self.etag}
 
     def read(self, response: Response) -> News:
-        """Return what an answer tells; a body that did not change is recognised before it is decoded.
+        """Return what an answer says; a body that did not change is recognised before it is decoded.
 
         Raises:
             TempMailError: The answer is no list of messages.
@@ -190,5 +250,9 @@ class Inbox:
         messages, unreadable = wire.decode_messages(response)
         etag = response.headers.get("ETag")
         self.digest, self.etag = digest, etag if etag and len(etag) <= _MAX_ETAG else None
-        self.awaited_since = -math.inf
         return News(True, messages, tuple(unreadable))
+
+
+def age_of(message: Message) -> float:
+    """Return when a message was received, as a number by which messages are put in order."""
+    return message.received_at.timestamp()

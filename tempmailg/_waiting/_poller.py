@@ -1,4 +1,46 @@
-"""The one scheduler of a client: which mailbox to poll next, within what the quota and the service bear."""
+"""The one scheduler of a client: it polls mailboxes for whoever listens, within what the quota and the service bear.
+
+The theory
+==========
+
+*Who there is.* A `Listener` waits for messages: a wait for one (urgent), a watch for all that come. An `Inbox` is one
+mailbox with its listeners; they share its polls. The `Pacer` says when an inbox is due, the ledger of the quota whether
+a request is left. Polls are tasks of their own. Nothing runs unless somebody listens.
+
+*The states of an inbox* that has listeners. Each transition is made by the method named, and by no other.
+
+::
+
+    due at a time ──_begin_poll──▶ polling ──_poll_done──▶ due at a time
+      │     ▲                         │
+      │     └──── resume ──── paused  └──_forget──▶ gone (no listener left, or the mailbox is gone)
+      └──_begin_poll──▶ paused
+
+- *due*: it stands in `_urgent` or `_patient`, by whether one of its listeners is urgent; and also in `_lasts` as long
+  as its last poll before the expiry was not made. `_schedule` puts it there, and only if it is not polling.
+- *polling*: `inbox.poll` is its task. It stands in `_lasts` at most, unless this is its last poll.
+- *paused*: all its listeners are full. It stands in `_lasts` at most; `resume` makes it due again.
+
+*Who may wake whom.* Whatever happens is followed by `_run_due`, which does everything that is due now and sets the
+alarm for what is due next. It is called when somebody joins, when a poll has ended, when the alarm rings, and when a
+paused inbox is resumed; not by `leave`, which only drops what nobody wants any more. `_run_due` reads the time and the
+headers of the last answer once, at its beginning. Listeners are called from within it and from `_poll_done`; they may
+call `join`, `leave` and `resume` at any time, but they never block.
+
+*Invariants.*
+
+1. An inbox has at least one listener; a listener's inboxes know it. The last one to leave takes the inbox with it.
+2. An inbox is polled once at a time.
+3. While there is an inbox, there is a poll or an alarm, or every inbox is paused: nothing that is due is forgotten.
+4. A poll begins only if the quota has a request above the reserve. Of those, one is kept for each inbox in `_lasts`:
+   only a last poll may take it. So no mailbox expires unpolled while requests remain.
+5. One answer ends nothing. A mailbox is gone when the service itself says so after its expiry, or twice before;
+   a key is refused when the service itself says so twice in a row. Everything else is a fault, and repeated.
+6. A deadline that passed while the process stood still is put off once, until the poll that was due before it was made.
+
+*Order.* Of what is due, last polls come first, then waits, then watches; but a watch that is overdue longer than
+`PATIENCE` comes before a wait that is not. How many polls may be under way follows the load, see `Window`.
+"""
 
 from __future__ import annotations
 
@@ -7,45 +49,48 @@ import math
 from typing import TYPE_CHECKING, Any, Final
 
 from tempmailg import _errors as err
+from tempmailg import _settings as settings
 from tempmailg._core import Sender
 from tempmailg._waiting._agenda import Agenda
+from tempmailg._waiting._finality import Verdict, verdict_of
 from tempmailg._waiting._inbox import Inbox
-from tempmailg._waiting._schedule import fault_delay, poll_interval
+from tempmailg._waiting._pacer import Pacer
+from tempmailg._waiting._planner import BASE_STRETCH
+from tempmailg._waiting._schedule import Window, fault_delay
 
 if TYPE_CHECKING:
     from tempmailg._core import Core
+    from tempmailg._quota import Preference
     from tempmailg._waiting._inbox import Listener, MailboxRef, News
+    from tempmailg._waiting._pacer import Forecast
 
-__all__ = ["Poller"]
+__all__ = ["Poller", "check_preference", "forecast"]
 
-CONCURRENT_POLLS: Final = 32
 POLL_TIMEOUT: Final = 5.0  # seconds of the first try, doubled by each fault: a stall must not cost a whole wait
 FAULTS_BORNE: Final = (
     8  # in a row, over all mailboxes; after them the service counts as ill and is asked by one at a time
 )
 LONGEST_PAUSE: Final = 3_600.0  # seconds that a 429 or 503 may ask for
-DATE_GRAIN: Final = 2.0  # seconds: `Date` tells whole ones, so less than this is no news
-BEFORE_EXPIRY: Final = 1.0  # seconds: when the last poll of a mailbox is made
 SHORTEST_SLEEP: Final = 0.01  # seconds: what rounding leaves over is no reason to spin
+PATIENCE: Final = 10.0  # seconds for which a watch's poll lets polls of waits go first
+STANDSTILL: Final = 0.25  # seconds by which an alarm may be late before the process counts as having stood still
+GRACE: Final = 2.0  # seconds for the poll that was due before a standstill
 
 
 class Poller:
-    """Polls mailboxes for whoever listens; many listeners of one mailbox share its polls.
-
-    Nothing runs unless somebody listens: polls are tasks, and an alarm, one more task, sleeps until the next is due.
-    Whatever happens (a poll ends, the alarm rings, somebody comes) is followed by `_run_due`, which decides anew.
-    """
+    """Polls mailboxes for whoever listens; see the theory above."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
         self._transport = core.transport
         self._book = core.quota_book
+        self.pacer = Pacer(core.quota_book, core.preference)
         self._inboxes: dict[str, Inbox] = {}
+        self._lasts: Agenda[Inbox] = Agenda()  # last polls before an expiry
         self._urgent: Agenda[Inbox] = Agenda()  # polls for waits
-        self._patient: Agenda[Inbox] = Agenda()  # polls for watches only, at the quota's pace
-        self._expiries: Agenda[Inbox] = Agenda()
+        self._patient: Agenda[Inbox] = Agenda()  # polls for watches only
         self._deadlines: Agenda[Listener] = Agenda()
-        self._polls: set[asyncio.Task[News]] = set()
+        self._window = Window()
         self._ending: set[asyncio.Task[Any]] = set()  # cancelled, but not yet at their end
         self._alarm: asyncio.Task[None] | None = None
         self._alarm_at = math.inf
@@ -63,17 +108,24 @@ class Poller:
     # -- who listens ------------------------------------------------------------------------------------------------
 
     def join(self, ref: MailboxRef, listener: Listener) -> None:
-        """Poll a mailbox for a listener, at once and then again and again."""
+        """Poll a mailbox for a listener, as soon as there may be something to see and then again and again."""
+        self.join_all([ref], listener)
+
+    def join_all(self, refs: list[MailboxRef], listener: Listener) -> None:
+        """Poll mailboxes for a listener."""
         self._core.check_open()
         now = self._transport.now()
-        inbox = self._inboxes.get(ref.email)
-        if inbox is None:
-            inbox = self._inboxes[ref.email] = Inbox(ref, now)
-        inbox.join(listener, ref, now)
+        self._book.refresh()
         if listener.deadline is not None:
             self._deadlines.set(listener, listener.deadline)
-        if inbox.poll is None:
-            self._schedule(inbox, now)
+        for ref in refs:
+            inbox = self._inboxes.get(ref.email)
+            if inbox is None:
+                inbox = self._inboxes[ref.email] = Inbox(ref, now)
+            inbox.join(listener, ref, now)
+            self.pacer.joined(inbox, listener, ref.empty_at, now)
+            if inbox.poll is None:
+                self._schedule(inbox, now)
         self._run_due()
 
     def leave(self, email: str, listener: Listener) -> None:
@@ -91,16 +143,15 @@ class Poller:
             self._set_alarm(now)
 
     def resume(self, email: str) -> None:
-        """Poll a mailbox again whose listeners were full."""
+        """Poll a mailbox again for a listener that was full, and take its list for new: some of it was left out."""
         inbox = self._inboxes.get(email)
-        if inbox is not None and inbox.poll is None:
-            self._schedule(inbox, self._transport.now())
+        if inbox is None:
+            return
+        inbox.forget_list()
+        inbox.awaited_since = inbox.first_poll = self._transport.now()
+        if inbox.poll is None:
+            self._schedule(inbox, inbox.awaited_since)
             self._run_due()
-
-    def error_of(self, email: str) -> err.TempMailError | None:
-        """Return what the last poll of a mailbox met, or None if it succeeded."""
-        inbox = self._inboxes.get(email)
-        return None if inbox is None else inbox.error
 
     async def settle(self) -> None:
         """Wait until the tasks that were cancelled have ended, so that none outlives the wait it belonged to."""
@@ -113,6 +164,8 @@ class Poller:
         self._end(tuple(self._listeners()), error)
         await self.settle()
 
+    # -- what others may ask ----------------------------------------------------------------------------------------
+
     def check_quota(self) -> None:
         """Raise if nothing is left above the reserve.
 
@@ -120,18 +173,30 @@ class Poller:
             QuotaExceededError: So it is.
         """
         self._book.refresh()
-        if not self._book.pace.is_exhausted(self._transport.now()):
-            return
-        quota = self._book.quota
-        resets_at = quota.resets_at if quota else None
-        error = err.QuotaExceededError(
-            "the quota is down to the reserve of this client (quota_reserve), so no poll was sent; it starts again at "
-            f"{resets_at.isoformat() if resets_at else 'a time that the service does not tell'}",
-            call="list_messages",
-            quota=quota,
-        )
-        error.resets_at = resets_at
-        raise error
+        if self._book.ledger.opens_at(self._transport.now()) > -math.inf:
+            raise self._out_of_quota()
+
+    def error_of(self, email: str) -> err.TempMailError | None:
+        """Return what the last poll of a mailbox met, or None if it succeeded."""
+        inbox = self._inboxes.get(email)
+        return None if inbox is None else inbox.error
+
+    def age_of(self, email: str) -> float:
+        """Return the seconds since a mailbox was polled with success, or since it was added."""
+        inbox = self._inboxes.get(email)
+        return 0.0 if inbox is None else self._transport.now() - max(inbox.joined, inbox.succeeded)
+
+    def life_of(self, email: str) -> float:
+        """Return how long a mailbox is expected to be there, in seconds."""
+        inbox = self._inboxes.get(email)
+        return 0.0 if inbox is None else self.pacer.life_of(inbox, self._transport.now())
+
+    def unpaid(self) -> list[str]:
+        """Return the mailboxes that will expire unpolled, since the quota has no request for them before its reset."""
+        now = self._transport.now()
+        left = self._book.ledger.left(now) - self._book.ledger.under_way
+        kept = self._kept(now)
+        return [] if left >= len(kept) else [inbox.email for inbox in kept[max(0, int(left)) :]]
 
     # -- what happens next ------------------------------------------------------------------------------------------
 
@@ -139,51 +204,75 @@ class Poller:
         """Do all that is due, and set the alarm for what is due next."""
         now = self._transport.now()
         self._book.refresh()
+        if self.pacer.refresh(self._inboxes.values(), now):
+            self._schedule_all(now)
         while (listener := self._deadlines.take(now)) is not None:
-            listener.on_deadline()
-        while (expired := self._expiries.take(now)) is not None:
-            self._expire(expired)
+            self._meet_deadline(listener, now)
         while (inbox := self._next(now)) is not None:
             self._begin_poll(inbox, now)
         self._set_alarm(now)
 
+    def _meet_deadline(self, listener: Listener, now: float) -> None:
+        """End a listener's time, unless the process stood still when its last poll was due."""
+        late = now - (listener.deadline or now)
+        if late < STANDSTILL or listener.stood_still or listener.has_seen_the_end:
+            listener.on_deadline()
+            return
+        listener.stood_still, listener.last_poll, listener.deadline = late, now, now + GRACE
+        self._deadlines.set(listener, listener.deadline)
+        for inbox in self._inboxes.values():
+            if inbox.poll is None and listener in inbox.listeners:
+                self._schedule(inbox, now)
+
     def _next(self, now: float) -> Inbox | None:
         """Take the inbox to poll now, if there is one."""
-        if now < self._not_before or not self._has_room(now):
-            return None
-        inbox = self._urgent.take(now)
-        if inbox is None and self._book.pace.delay(now) <= 0:
-            inbox = self._patient.take(now)
-        return inbox
+        while now >= self._not_before and self._has_room(now):
+            inbox = self._take(now)
+            if inbox is not None and inbox.poll is not None:
+                continue  # its slot has come while it is polled; `_poll_done` sees to that
+            if inbox is None or inbox.plan == self.pacer.version or self._due_now(inbox, now):
+                return inbox
+            self._schedule(inbox, now)  # there is a new plan, by which it is not due yet
+        return None
+
+    def _take(self, now: float) -> Inbox | None:
+        inbox = self._lasts.take(now)
+        if inbox is not None:
+            return inbox
+        urgent, patient = self._urgent.first(), self._patient.first()
+        if urgent is None or (patient is not None and patient < min(urgent, now) - PATIENCE):
+            return self._patient.take(now)
+        return self._urgent.take(now) or self._patient.take(now)
+
+    def _due_now(self, inbox: Inbox, now: float) -> bool:
+        slot = self.pacer.last_slot(inbox, now)
+        return self.pacer.due(inbox, now) <= now or (slot is not None and slot <= now)
 
     def _has_room(self, now: float) -> bool:
-        limit = CONCURRENT_POLLS if self._faults <= FAULTS_BORNE else 1
-        return len(self._polls) < limit and self._book.pace.has_room(now)
+        under_way = self._book.ledger.under_way
+        if not self._book.ledger.has_room(now) or (self._faults > FAULTS_BORNE and under_way):
+            return False
+        return self._window.has_room(under_way)
 
     def _schedule(self, inbox: Inbox, now: float) -> None:
-        """Set when to poll an inbox next: at once if somebody has not heard of it yet, else as the pace says."""
-        at = now if inbox.begun < inbox.awaited_since else self._pace(inbox, now)
-        for last in self._last_polls(inbox, now):
-            if inbox.begun < last < at:
-                at = max(now, last)
+        """Set when to poll an inbox next."""
+        inbox.plan = self.pacer.version
         agenda, other = (self._urgent, self._patient) if inbox.is_urgent else (self._patient, self._urgent)
         other.drop(inbox)
-        agenda.set(inbox, at)
+        agenda.set(inbox, self.pacer.due(inbox, now))
+        slot = self.pacer.last_slot(inbox, now)
+        if slot is None:
+            self._lasts.drop(inbox)
+        elif self._lasts.time_of(inbox) != slot:
+            self._lasts.set(inbox, slot)
 
-    def _pace(self, inbox: Inbox, now: float) -> float:
-        gap = poll_interval(now - inbox.quiet_since, self._transport.random())
-        at = max(inbox.begun + gap, now + gap / 2)  # a service that answers slowly is not asked without a break
-        if inbox.faults:
-            at = max(at, now + fault_delay(inbox.faults, self._transport.random()))
-        return at
-
-    def _last_polls(self, inbox: Inbox, now: float) -> list[float]:
-        lasts = [listener.last_poll for listener in inbox.listeners if listener.last_poll is not None]
-        expiry = self._expiry_of(inbox, now)
-        return lasts if expiry is None else [*lasts, expiry - BEFORE_EXPIRY]
+    def _schedule_all(self, now: float) -> None:
+        for inbox in self._inboxes.values():
+            if inbox in self._urgent or inbox in self._patient:
+                self._schedule(inbox, now)
 
     def _set_alarm(self, now: float) -> None:
-        at = min(self._polls_resume(now), self._deadlines.first() or math.inf, self._expiries.first() or math.inf)
+        at = min(self._polls_resume(now), self._deadlines.first() or math.inf)
         if at == math.inf or (self._alarm is not None and self._alarm_at <= at):
             return  # it rings soon enough, and then sets itself anew
         self._cancel_alarm()
@@ -195,11 +284,10 @@ class Poller:
         """Return when the next poll can begin, unless the end of another one makes room for it."""
         if not self._has_room(now):
             return math.inf
-        urgent, patient = self._urgent.first(), self._patient.first()
-        at = math.inf if urgent is None else urgent
-        if patient is not None:
-            at = min(at, max(patient, now + self._book.pace.delay(now)))
-        return max(at, self._not_before)
+        times = (self._lasts.first(), self._urgent.first(), self._patient.first())
+        at = max(self._not_before, min((time for time in times if time is not None), default=math.inf))
+        reset = self._book.ledger.until_reset(now)
+        return at if reset is None or not self._inboxes else min(at, now + reset)  # then gaps may become shorter
 
     async def _sleep(self, seconds: float) -> None:
         await self._transport.sleep(seconds)
@@ -208,20 +296,20 @@ class Poller:
 
     def _begin_poll(self, inbox: Inbox, now: float) -> None:
         """Begin a poll, unless nobody needs it or the quota forbids it."""
+        self._urgent.drop(inbox)
+        self._patient.drop(inbox)
         if all(listener.is_full for listener in inbox.listeners):
             for listener in inbox.listeners:
                 listener.on_pause(inbox.email)
             return
-        try:
-            self.check_quota()
-        except err.QuotaExceededError as error:
-            self._end(inbox.listeners, error)
+        if not self._may_spend(inbox, now):
             return
-        inbox.begun = now
+        if (self._lasts.time_of(inbox) or math.inf) <= now:
+            self._lasts.drop(inbox)
+        inbox.begun, inbox.chance = now, self._transport.random()
         payer = next((listener for listener in inbox.listeners if listener.is_urgent), inbox.listeners[0])
         inbox.poll = poll = asyncio.create_task(self._fetch(inbox, payer.sender), context=payer.context)
-        self._book.pace.begin()
-        self._polls.add(poll)
+        self._book.ledger.begin()
         poll.add_done_callback(lambda poll: self._poll_done(inbox, payer, poll))
 
     async def _fetch(self, inbox: Inbox, sender: Sender) -> News:
@@ -233,12 +321,12 @@ class Poller:
 
     def _poll_done(self, inbox: Inbox, payer: Listener, poll: asyncio.Task[News]) -> None:
         """Draw the conclusions from a poll that ended, in whichever way."""
-        inbox.poll = None
-        self._polls.discard(poll)
+        inbox.poll, inbox.ended = None, self._transport.now()
         self._book.refresh()
+        self.pacer.polls += 1
         error = None if poll.cancelled() else poll.exception()
         is_good = not poll.cancelled() and error is None
-        self._book.pace.end(counted=is_good and poll.result().counted)
+        self._book.ledger.end(counted=is_good and poll.result().counted)
         if self._inboxes.get(inbox.email) is inbox:
             if is_good:
                 self._publish(inbox, poll.result())
@@ -246,38 +334,115 @@ class Poller:
                 self._fail(inbox, payer, error)
             else:
                 self._end(inbox.listeners, error if isinstance(error, Exception) else _stopped())
+            self._reschedule(inbox)
         self._run_due()
 
     def _publish(self, inbox: Inbox, news: News) -> None:
-        """Tell the listeners what a poll brought."""
-        now = self._transport.now()
-        self._faults = inbox.faults = 0
-        inbox.error = None
+        """Deliver to the listeners what a poll brought."""
+        self._faults = inbox.faults = inbox.verdicts = 0
+        self._window.succeeded()
+        inbox.error, inbox.succeeded = None, inbox.begun
         if news.messages is not None:
-            told = [listener.on_messages(inbox.email, news.messages, news.unreadable) for listener in inbox.listeners]
-            if any(told):
-                inbox.quiet_since = now
+            new = [listener.on_messages(inbox.email, news.messages, news.unreadable) for listener in inbox.listeners]
+            if any(new):
+                inbox.quiet_since = inbox.ended
         for listener in inbox.listeners:
             listener.on_poll(inbox.begun, counted=news.counted)
-        self._reschedule(inbox, now)
+        if self.pacer.outlived(inbox):
+            inbox.expires_at = None
+
+    def _reschedule(self, inbox: Inbox) -> None:
+        """Set the next poll, if somebody still listens."""
+        if self._inboxes.get(inbox.email) is inbox and inbox.poll is None:
+            self._schedule(inbox, inbox.ended)
+
+    # -- the quota --------------------------------------------------------------------------------------------------
+
+    def _may_spend(self, inbox: Inbox, now: float) -> bool:
+        """Say whether the quota has a request for a poll; if not, put it off, or end who cannot wait so long."""
+        opens_at = self._book.ledger.opens_at(now)
+        if opens_at > -math.inf:
+            self._put_off(inbox, self._out_of_quota(), now)
+            return False
+        slot = self.pacer.last_slot(inbox, now)
+        if (slot is not None and slot <= now) or not self._is_scarce(now):
+            return True
+        for listener in inbox.listeners:
+            if listener.is_urgent:
+                listener.on_end(self._out_of_quota("what is left is kept for mailboxes that expire before the reset"))
+        if inbox.listeners:
+            self._patient.set(inbox, now + inbox.gap * self.pacer.plan.minimum)
+        return False
+
+    def _put_off(self, inbox: Inbox, error: err.QuotaExceededError, now: float) -> None:
+        """Poll an inbox when the quota is open again, for those of its listeners who can wait so long."""
+        opens_at = self._book.ledger.opens_at(now)
+        is_reset = self._book.ledger.until_reset(now) is not None
+        for listener in inbox.listeners:
+            if (listener.is_urgent and not is_reset) or not listener.outwaits(opens_at - now):
+                listener.on_end(error)
+        if inbox.listeners:
+            (self._urgent if inbox.is_urgent else self._patient).set(inbox, opens_at)
+            self._lasts.drop(inbox)
+
+    def _is_scarce(self, now: float) -> bool:
+        """Say whether the requests that are left are all needed for last polls."""
+        left = self._book.ledger.left(now) - self._book.ledger.under_way
+        return left <= len(self._lasts) and left <= len(self._kept(now))
+
+    def _kept(self, now: float) -> list[Inbox]:
+        """Return the inboxes for which a request is kept, in the order of their last polls."""
+        seconds = self._book.ledger.until_reset(now)
+        kept = [(at, inbox) for inbox, at in self._lasts.items() if seconds is None or at < now + seconds]
+        return [inbox for _, inbox in sorted(kept, key=lambda item: item[0])]
+
+    def _out_of_quota(self, reason: str = "") -> err.QuotaExceededError:
+        quota = self._book.quota
+        resets_at = quota.resets_at if quota else None
+        error = err.QuotaExceededError(
+            f"{reason or 'the quota is down to the reserve of this client (quota_reserve)'}, so no poll was sent; "
+            f"it starts again at {resets_at.isoformat() if resets_at else 'a time that the service does not declare'}",
+            call="list_messages",
+            quota=quota,
+        )
+        error.resets_at = resets_at
+        return error
+
+    # -- faults and ends --------------------------------------------------------------------------------------------
 
     def _fail(self, inbox: Inbox, payer: Listener, error: err.TempMailError) -> None:
         """Do what a failed poll calls for."""
-        now = self._transport.now()
         inbox.error = error
-        if isinstance(error, err.NotFoundError):
-            self._gone(inbox, f"there is no mailbox {inbox.email} (any more): it expired or was deleted")
-        elif isinstance(error, err.QuotaExceededError) and error.status is None:
+        verdict = verdict_of(error)
+        if verdict is Verdict.BUDGET:
             self._end((payer,), error)  # its own budget is spent; that of the others is not
-        elif isinstance(error, _FATAL):
+        elif verdict is Verdict.LOCAL:
             self._end(inbox.listeners, error)
+        elif isinstance(error, err.QuotaExceededError) and self._book.ledger.opens_at(inbox.ended) > -math.inf:
+            self._bear(inbox, error)
+            self._put_off(inbox, error, inbox.ended)
+        elif verdict is Verdict.PASSING or not self._is_confirmed(inbox, verdict):
+            self._bear(inbox, error, is_answer=verdict is not Verdict.PASSING)
+        elif verdict is Verdict.GONE:
+            self._gone(inbox, error)
         else:
-            inbox.faults += 1
+            self._end(inbox.listeners, error)
+
+    def _is_confirmed(self, inbox: Inbox, verdict: Verdict) -> bool:
+        """Say whether an answer that would end something is not the only one, or was to be expected."""
+        inbox.verdicts += 1
+        end = self.pacer.end_of(inbox)
+        return inbox.verdicts > 1 or (verdict is Verdict.GONE and end is not None and inbox.ended >= end)
+
+    def _bear(self, inbox: Inbox, error: err.TempMailError, *, is_answer: bool = False) -> None:
+        """Take a fault as one that will pass."""
+        inbox.faults += 1
+        if not is_answer:
             self._faults += 1
-            self._hold_back(error, now)
-            for listener in inbox.listeners:
-                listener.on_fault(inbox.email, error)
-        self._reschedule(inbox, now)
+            self._window.failed()
+            self._hold_back(error, inbox.ended)
+        for listener in inbox.listeners:
+            listener.on_fault(inbox.email, error)
 
     def _hold_back(self, error: err.TempMailError, now: float) -> None:
         """Leave the whole service alone for a while, if it asks for that or looks ill."""
@@ -290,41 +455,17 @@ class Poller:
             return
         self._not_before = max(self._not_before, now + pause)
 
-    def _reschedule(self, inbox: Inbox, now: float) -> None:
-        """Set the next poll, if somebody still listens to a mailbox that is still there."""
-        if self._inboxes.get(inbox.email) is not inbox:
-            return
-        if inbox.is_over:
-            self._expire(inbox)
+    def _gone(self, inbox: Inbox, reason: err.TempMailError) -> None:
+        end = self.pacer.end_of(inbox)
+        if end is not None and inbox.ended >= end and inbox.expires_at is not None:
+            text = f"the mailbox {inbox.email} expired at {inbox.expires_at.isoformat()}"
         else:
-            self._schedule(inbox, now)
-
-    # -- ends -------------------------------------------------------------------------------------------------------
-
-    def _expiry_of(self, inbox: Inbox, now: float) -> float | None:
-        """Return when a mailbox expires, from the service's clock to our monotonic one; keep the agenda true."""
-        clock = self._book.clock
-        if inbox.expires_at is None or not clock.is_set:
-            return None
-        known, at = self._expiries.time_of(inbox), now + clock.until(inbox.expires_at, now)
-        if known is not None and abs(known - at) < DATE_GRAIN:
-            return known
-        self._expiries.set(inbox, at)
-        return at
-
-    def _expire(self, inbox: Inbox) -> None:
-        if inbox.poll is not None:
-            inbox.is_over = True  # the poll under way may still tell what came before
-        elif inbox.expires_at is not None:
-            self._gone(inbox, f"the mailbox {inbox.email} expired at {inbox.expires_at.isoformat()}")
-
-    def _gone(self, inbox: Inbox, text: str) -> None:
-        error = err.MailboxGoneError(text, call="list_messages", quota=self._core.quota)
-        error.email = inbox.email
-        if isinstance(inbox.error, err.NotFoundError):
-            error.status, error.body = inbox.error.status, inbox.error.body
+            text = f"there is no mailbox {inbox.email} (any more): it expired or was deleted"
+        error = err.MailboxGoneError(text, call="list_messages", quota=self._book.quota)
+        error.email, error.status, error.body = inbox.email, reason.status, reason.body
+        listeners = inbox.listeners
         self._forget(inbox)
-        for listener in inbox.listeners:
+        for listener in listeners:
             listener.on_gone(inbox.email, error)
 
     def _end(self, listeners: tuple[Listener, ...], error: Exception) -> None:
@@ -333,7 +474,7 @@ class Poller:
 
     def _forget(self, inbox: Inbox) -> None:
         del self._inboxes[inbox.email]
-        for agenda in (self._urgent, self._patient, self._expiries):
+        for agenda in (self._lasts, self._urgent, self._patient):
             agenda.drop(inbox)
         if inbox.poll is not None:
             self._cancel(inbox.poll)
@@ -348,7 +489,7 @@ class Poller:
             return
         self._alarm, self._alarm_at = None, math.inf
         error = _stopped() if alarm.cancelled() else alarm.exception()
-        if isinstance(error, Exception):  # without an alarm nobody would ever be told anything again
+        if isinstance(error, Exception):  # without an alarm nothing would ever be delivered again
             self._end(tuple(self._listeners()), error)
         self._run_due()
 
@@ -366,14 +507,17 @@ class Poller:
         task.cancel()
 
 
-# What no later poll can mend. Everything else is repeated: for watches for ever, for waits until they give up.
-_FATAL: Final = (
-    err.AuthenticationError,
-    err.PermissionDeniedError,
-    err.QuotaExceededError,
-    err.ClientClosedError,
-    err.ConfigurationError,
-)
+def check_preference(preference: Preference) -> None:
+    """Refuse what is no preference."""
+    if preference not in BASE_STRETCH:
+        raise err.ConfigurationError(f"preference must be one of {', '.join(BASE_STRETCH)}, not {preference!r}")
+
+
+def forecast(core: Core, timeout: float | None) -> Forecast:
+    """Return what a wait of this client is expected to cost; see `AsyncClient.forecast`."""
+    seconds = None if timeout is None else settings.seconds_of("timeout", timeout)
+    core.quota_book.refresh()
+    return Poller.of(core).pacer.forecast(seconds, core.transport.now())
 
 
 def _stopped() -> err.ClientClosedError:

@@ -1,32 +1,17 @@
-"""How long to wait between two polls of a mailbox: arithmetic, without a clock and without I/O."""
+"""How long to leave a failing service alone, and how many polls it may be asked for at once: arithmetic only."""
 
 from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["fault_delay", "poll_interval"]
-
-BACKOFF_CAP: Final = 20.0  # seconds
-
-# A message that comes t seconds after the last sign of life is delivered within max(1 s, 10 % of t), jitter aside. A
-# fruitless wait of five minutes costs 47 polls, one of an hour costs about 105.
-SHORTEST_GAP: Final = 1.0  # seconds between two polls of a mailbox
-GAP_SHARE: Final = 0.1  # of the time that the mailbox has been quiet
-LONGEST_GAP: Final = 60.0  # seconds: a watched mailbox that lives for days is still polled every minute
-GAP_JITTER: Final = 0.1  # of the gap, up or down: watchers that began together drift apart
+__all__ = ["Window", "fault_delay"]
 
 FAULT_BASE: Final = 1.0  # seconds after the first fault of a row
+BACKOFF_CAP: Final = 20.0  # seconds
 
-
-def poll_interval(quiet: float, chance: float) -> float:
-    """Return the seconds between one poll of a mailbox and the next.
-
-    Args:
-        quiet: Seconds since the last sign of life: a new message, or somebody new who waits.
-        chance: A random number of [0, 1).
-    """
-    gap = min(LONGEST_GAP, max(SHORTEST_GAP, GAP_SHARE * quiet))
-    return gap * (1.0 + GAP_JITTER * (2.0 * chance - 1.0))
+FIRST_WINDOW: Final = 32  # polls under way at the beginning,
+SMALLEST_WINDOW: Final = 8  # after faults,
+LARGEST_WINDOW: Final = 512  # and at most
 
 
 def fault_delay(faults: int, chance: float) -> float:
@@ -37,3 +22,32 @@ def fault_delay(faults: int, chance: float) -> float:
         chance: A random number of [0, 1). Half of the delay is fixed, lest a failing service be asked again at once.
     """
     return (0.5 + 0.5 * chance) * min(BACKOFF_CAP, FAULT_BASE * 2.0 ** min(faults - 1, 30))
+
+
+class Window:
+    """How many polls may be under way: it follows the load, and shrinks when the service fails.
+
+    It doubles in the time of one answer as long as polls have to wait for it, like TCP's slow start, so that a thousand
+    waits are served nearly at once by a service that can; and a service that cannot is not run over.
+    """
+
+    __slots__ = ("_is_short", "size")
+
+    def __init__(self) -> None:
+        self.size = FIRST_WINDOW
+        self._is_short = False
+
+    def has_room(self, under_way: int) -> bool:
+        """Say whether one more poll may begin."""
+        self._is_short |= under_way >= self.size
+        return under_way < self.size
+
+    def succeeded(self) -> None:
+        """Let one more poll be under way, if there was a lack."""
+        if self._is_short:
+            self.size = min(LARGEST_WINDOW, self.size + 1)
+            self._is_short = False
+
+    def failed(self) -> None:
+        """Let fewer polls be under way."""
+        self.size = max(SMALLEST_WINDOW, self.size // 2)

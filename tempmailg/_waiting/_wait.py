@@ -12,9 +12,13 @@ from tempmailg import _settings as settings
 from tempmailg import _wire as wire
 from tempmailg._public import public
 from tempmailg._retry import may_retry
-from tempmailg._waiting._criteria import summary
-from tempmailg._waiting._inbox import Listener, MailboxRef
+from tempmailg._waiting._beside import answer_of
+from tempmailg._waiting._criteria import fingerprint, summary
+from tempmailg._waiting._finality import Verdict, is_from_service, verdict_of
+from tempmailg._waiting._inbox import Listener, MailboxRef, age_of
+from tempmailg._waiting._made import ref_of
 from tempmailg._waiting._poller import Poller
+from tempmailg._waiting._schedule import fault_delay
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -23,46 +27,74 @@ if TYPE_CHECKING:
     from tempmailg._models import Mailbox, Message
     from tempmailg._waiting._criteria import Criteria, Finder
 
-__all__ = ["ExpectedMessage", "assert_no_message", "wait_for_finding", "wait_for_messages"]
+__all__ = ["ExpectedMessage", "assert_no_message", "check_timeout", "wait_for_finding", "wait_for_messages"]
 
 LAST_POLL: Final = 1.0  # seconds before its end at which a wait polls once more; sooner if the wait is short
+BASELINE_TRIES: Final = 3  # polls for the messages that are there, if one is answered in a way that may be a mistake
 _REASONS: Final = 100  # messages whose rejection is explained
 
 
+def check_timeout(what: str, value: float | None) -> float | None:
+    """Return a number of seconds that is not negative, or None; refuse anything else."""
+    if value is None or (value == 0 and not isinstance(value, bool)):
+        return value
+    try:
+        return settings.seconds_of(what, value)
+    except OverflowError:
+        raise err.ConfigurationError(f"{what} must be a number of seconds that a clock can count") from None
+
+
 async def wait_for_messages(
-    sender: Sender, mailbox: Mailbox | str, criteria: Criteria, *, timeout: float, count: int
+    sender: Sender,
+    mailbox: Mailbox | str,
+    criteria: Criteria,
+    *,
+    timeout: float | None,
+    count: int,
+    interval: float | None = None,
+    empty_at: float | None = None,
 ) -> list[Message]:
     """Return so many messages that fit, the oldest first; see `AsyncClient.wait_for_messages`."""
     wanted = settings.count_of("count", count, least=1)
-    fitting: list[Message] = []
-    async with _Wait.until(sender, mailbox, criteria, timeout) as wait:
+    fitting: dict[str, Message] = {}
+    async with _Wait.until(sender, mailbox, criteria, timeout, interval, empty_at) as wait:
         while len(fitting) < wanted:
             for message in await wait.arrivals():
-                if len(fitting) < wanted and await wait.accepts(message):
-                    fitting.append(message)
-    return sorted(fitting, key=_age)
+                if len(fitting) < wanted and message.id not in fitting and await wait.accepts(message):
+                    fitting[message.id] = message
+                    wait.found(message)
+    return sorted(fitting.values(), key=age_of)
 
 
 async def wait_for_finding(
-    sender: Sender, mailbox: Mailbox | str, criteria: Criteria, finder: Finder, *, timeout: float
+    sender: Sender,
+    mailbox: Mailbox | str,
+    criteria: Criteria,
+    finder: Finder,
+    *,
+    timeout: float | None,
+    interval: float | None = None,
 ) -> str:
     """Return what is found in the first message that fits and has it."""
-    async with _Wait.until(sender, mailbox, criteria, timeout) as wait:
+    async with _Wait.until(sender, mailbox, criteria, timeout, interval) as wait:
         while True:
             for message in await wait.arrivals():
                 if not await wait.accepts(message):
                     continue
                 found = finder.find(message)
                 if found is not None:
+                    wait.found(message)
                     return found
                 wait.reject(message, finder.missing)
 
 
-async def assert_no_message(sender: Sender, mailbox: Mailbox | str, criteria: Criteria, *, within: float) -> None:
+async def assert_no_message(
+    sender: Sender, mailbox: Mailbox | str, criteria: Criteria, *, within: float, interval: float | None = None
+) -> None:
     """Raise AssertionError if a message fits; see `AsyncClient.assert_no_message`."""
-    seconds = settings.seconds_of("within", within)
+    seconds = 0.0 if within == 0 else settings.seconds_of("within", within)
     try:
-        async with _Wait.through(sender, mailbox, criteria, seconds) as wait:
+        async with _Wait.through(sender, mailbox, criteria, seconds, interval) as wait:
             while not wait.is_through:
                 for message in await wait.arrivals():
                     if await wait.accepts(message):
@@ -75,12 +107,22 @@ async def assert_no_message(sender: Sender, mailbox: Mailbox | str, criteria: Cr
 class ExpectedMessage:
     """The message that a block of code causes: an async context manager; see `AsyncClient.expect_message`."""
 
-    def __init__(self, sender: Sender, mailbox: Mailbox | str, criteria: Criteria, *, timeout: float) -> None:
+    def __init__(
+        self,
+        sender: Sender,
+        mailbox: Mailbox | str,
+        criteria: Criteria,
+        *,
+        timeout: float | None,
+        interval: float | None = None,
+    ) -> None:
         self._sender = sender
         self._mailbox = mailbox
         self._criteria = self._new = criteria
-        self._timeout = settings.seconds_of("timeout", timeout)
+        self._timeout = check_timeout("timeout", timeout)
+        self._interval = _checked_interval(interval)
         self._ref = MailboxRef.of(mailbox)
+        self._listed_at = 0.0  # when the list of the messages that were there was asked for
         self._message: Message | None = None
 
     @property
@@ -96,14 +138,24 @@ class ExpectedMessage:
 
     async def __aenter__(self) -> Self:
         self._message = None
+        self._listed_at = self._sender.core.transport.now()
         there = await _ids_at(self._ref, self._sender)
         self._new = self._criteria.without(there, "it was there before the block")
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, *exc_info: object) -> None:
-        if kind is None:
-            messages = await wait_for_messages(self._sender, self._mailbox, self._new, timeout=self._timeout, count=1)
-            self._message = messages[0]
+        if kind is not None:
+            return
+        messages = await wait_for_messages(
+            self._sender,
+            self._mailbox,
+            self._new,
+            timeout=self._timeout,
+            count=1,
+            interval=self._interval,
+            empty_at=self._listed_at,
+        )
+        self._message = messages[0]
 
     def __repr__(self) -> str:
         return f"<ExpectedMessage {'pending' if self._message is None else self._message.id}>"
@@ -112,17 +164,27 @@ class ExpectedMessage:
 async def _ids_at(ref: MailboxRef, sender: Sender) -> list[str]:
     """Return the ids of the messages that are there."""
     Poller.of(sender.core).check_quota()
-    try:
-        messages, _ = await sender.fetch(endpoints.list_messages(ref.email), {}, wire.decode_messages)
-    except err.NotFoundError as error:
-        gone = err.MailboxGoneError(f"there is no mailbox {ref.email} (any more): {error}")
-        gone.email, gone.status, gone.body, gone.quota = ref.email, error.status, error.body, error.quota
-        raise gone from None
-    return [message.id for message in messages]
+    for attempt in range(1, BASELINE_TRIES + 1):
+        try:
+            messages, _ = await sender.fetch(endpoints.list_messages(ref.email), {}, wire.decode_messages)
+        except (err.NotFoundError, err.AuthenticationError, err.PermissionDeniedError) as error:
+            if attempt == BASELINE_TRIES or (attempt > 1 and is_from_service(error)):
+                raise _gone(ref, error) if verdict_of(error) is Verdict.GONE else error from None
+            transport = sender.core.transport
+            await transport.sleep(fault_delay(attempt, transport.random()))
+        else:
+            return [message.id for message in messages]
+    raise AssertionError("the last attempt returns or raises")
 
 
-def _age(message: Message) -> float:
-    return message.received_at.timestamp()
+def _gone(ref: MailboxRef, error: err.TempMailError) -> err.MailboxGoneError:
+    gone = err.MailboxGoneError(f"there is no mailbox {ref.email} (any more): {error}")
+    gone.email, gone.status, gone.body, gone.quota = ref.email, error.status, error.body, error.quota
+    return gone
+
+
+def _checked_interval(interval: float | None) -> float | None:
+    return None if interval is None else settings.seconds_of("poll_interval", interval)
 
 
 class _Wait(Listener):
@@ -135,45 +197,96 @@ class _Wait(Listener):
         "_criteria",
         "_end",
         "_has_seen_the_end",
+        "_hopeless",
+        "_is_single",
         "_known",
         "_last_error",
+        "_learns",
+        "_listed",
         "_poller",
         "_polls",
         "_ref",
         "_rejected",
         "_spent",
         "_started",
+        "_when",
     )
 
+    is_urgent = True
+
     def __init__(
-        self, sender: Sender, mailbox: Mailbox | str, criteria: Criteria, *, last_poll: float, deadline: float
+        self,
+        sender: Sender,
+        mailbox: Mailbox | str,
+        criteria: Criteria,
+        *,
+        last_poll: float | None,
+        deadline: float | None,
+        interval: float | None,
     ) -> None:
         started = sender.core.transport.now()
-        super().__init__(sender, deadline=started + deadline, last_poll=started + last_poll)
-        self._ref = MailboxRef.of(mailbox)
+        super().__init__(
+            sender,
+            deadline=None if deadline is None else started + deadline,
+            last_poll=None if last_poll is None else started + last_poll,
+            interval=_checked_interval(interval),
+        )
+        self._ref = ref_of(sender.core, mailbox)
         self._poller = Poller.of(sender.core)
         self._criteria = criteria
-        self._started = started
-        self._known: set[str] = set()
-        self._arrived: list[Message] = []
-        self._rejected: list[str] = []
+        self._started = self._listed = started  # the latter: when the last list was asked for
+        self._known: dict[str, int] = {}  # the fingerprints of messages by their ids
+        self._arrived: dict[str, Message] = {}
+        self._when: dict[str, tuple[float, float]] = {}  # between which times each message came
+        self._rejected: dict[str, str] = {}
         self._bad: tuple[err.APIResponseError, ...] = ()
         self._polls = self._spent = 0
+        self._hopeless = 0  # answers in a row that would be the same the next time
         self._last_error: err.TempMailError | None = None
         self._end: Exception | None = None
         self._changed = asyncio.Event()
         self._has_seen_the_end = False  # a poll succeeded that began when the last was due, or later
+        self._is_single = False
+        self._learns = True  # whether this wait is for a message that is expected to come
 
     @classmethod
-    def until(cls, sender: Sender, mailbox: Mailbox | str, criteria: Criteria, timeout: float) -> Self:
-        """Return a wait that ends after `timeout` seconds, shortly after a last poll."""
-        seconds = settings.seconds_of("timeout", timeout)
-        return cls(sender, mailbox, criteria, last_poll=seconds - min(LAST_POLL, seconds / 4), deadline=seconds)
+    def until(
+        cls,
+        sender: Sender,
+        mailbox: Mailbox | str,
+        criteria: Criteria,
+        timeout: float | None,
+        interval: float | None = None,
+        empty_at: float | None = None,
+    ) -> Self:
+        """Return a wait that ends after `timeout` seconds, shortly after a last poll; for 0 after a single poll."""
+        seconds = check_timeout("timeout", timeout)
+        last_poll: float | None
+        deadline: float | None
+        if seconds == 0:
+            last_poll, deadline = 0.0, sender.timeout
+        elif seconds is None:
+            last_poll = deadline = None
+        else:
+            last_poll, deadline = seconds - min(LAST_POLL, seconds / 4), seconds
+        wait = cls(sender, mailbox, criteria, last_poll=last_poll, deadline=deadline, interval=interval)
+        wait._is_single = seconds == 0
+        wait._learns = seconds != 0
+        if wait._is_single:
+            wait._ref = MailboxRef(wait.email, wait._ref.expires_at)
+        elif empty_at is not None:
+            wait._ref = MailboxRef(wait.email, wait._ref.expires_at, empty_at)
+        return wait
 
     @classmethod
-    def through(cls, sender: Sender, mailbox: Mailbox | str, criteria: Criteria, seconds: float) -> Self:
+    def through(
+        cls, sender: Sender, mailbox: Mailbox | str, criteria: Criteria, seconds: float, interval: float | None = None
+    ) -> Self:
         """Return a wait whose last poll is made after `seconds` seconds, and may take as long as a call."""
-        return cls(sender, mailbox, criteria, last_poll=seconds, deadline=seconds + sender.timeout)
+        deadline = seconds + sender.timeout
+        wait = cls(sender, mailbox, criteria, last_poll=seconds, deadline=deadline, interval=interval)
+        wait._learns = False
+        return wait
 
     @property
     def email(self) -> str:
@@ -191,6 +304,8 @@ class _Wait(Listener):
 
     async def __aexit__(self, *exc_info: object) -> None:
         self._poller.leave(self.email, self)
+        if self._learns:
+            self._poller.pacer.arrivals.record(self.sender.core.transport.now() - self._started, arrived=False)
         await self._poller.settle()
 
     # -- what the waiting code asks for -----------------------------------------------------------------------------
@@ -206,34 +321,55 @@ class _Wait(Listener):
             self._changed.clear()
         elif not self._arrived:
             raise self._end
-        arrived, self._arrived = self._arrived, []
-        return sorted(arrived, key=_age, reverse=True)
+        arrived, self._arrived = self._arrived, {}
+        return sorted(arrived.values(), key=age_of, reverse=True)
 
     async def accepts(self, message: Message) -> bool:
         """Return whether a message fits; if not, keep the reason."""
-        mismatch_reason = self._criteria.mismatch_reason(message)
-        if mismatch_reason is None and not await self._matches(message):
-            mismatch_reason = "match says no"
-        if mismatch_reason is not None:
-            self.reject(message, mismatch_reason)
-        return mismatch_reason is None
+        reason = self._criteria.mismatch_reason(message)
+        if reason is None and not await self._matches(message):
+            reason = "match says no"
+        if reason is not None:
+            self.reject(message, reason)
+        return reason is None
 
     def reject(self, message: Message, reason: str) -> None:
         """Keep why a message was not the one."""
-        self._rejected.append(f"{summary(message)}: {reason}")
-        del self._rejected[:-_REASONS]
+        self._rejected.pop(message.id, None)
+        self._rejected[message.id] = f"{summary(message)}: {reason}"
+        if len(self._rejected) > _REASONS:
+            del self._rejected[next(iter(self._rejected))]
+
+    def found(self, message: Message) -> None:
+        """Learn when the message came that was waited for, but for one that may have been there long before."""
+        if not self._learns:
+            return
+        self._learns = False
+        earliest, latest = self._when[message.id]
+        came = self.sender.core.quota_book.clock.until(message.received_at, 0.0) + 0.5  # times of receipt are cut
+        is_known_new = self._ref.empty_at is not None
+        if latest <= self._started and not is_known_new:
+            return
+        came = min(latest, max(earliest, came))
+        self._poller.pacer.arrivals.record(
+            max(0.01, came - self._started), arrived=True, instant=is_known_new and came - 1.0 <= self._started
+        )
 
     async def _matches(self, message: Message) -> bool:
         match = self._criteria.match
-        answer = True if match is None else match(message)
-        return bool(await self._in_time(answer)) if inspect.isawaitable(answer) else bool(answer)
+        beside = self.sender.core.user_code_in_threads and not inspect.iscoroutinefunction(match)
+        answer = True if match is None else answer_of(match, message, beside=beside)
+        if not inspect.isawaitable(answer):
+            return bool(answer)
+        return bool(await (answer if beside else self._in_time(answer)))  # a thread cannot be cut
 
     async def _in_time(self, answer: Awaitable[bool]) -> bool:
         """Wait for a predicate, but not beyond the deadline."""
+        if self.deadline is None:
+            return await answer
         task = asyncio.ensure_future(answer)
         transport = self.sender.core.transport
-        left = (self.deadline or 0.0) - transport.now()
-        alarm = asyncio.ensure_future(transport.sleep(max(0.0, left)))
+        alarm = asyncio.ensure_future(transport.sleep(max(0.0, self.deadline - transport.now())))
         try:
             await asyncio.wait({task, alarm}, return_when=asyncio.FIRST_COMPLETED)
             if task.done():
@@ -243,12 +379,21 @@ class _Wait(Listener):
         finally:
             await _cancelled(task, alarm)
 
-    # -- what the poller tells --------------------------------------------------------------------------------------
+    # -- what the poller reports ------------------------------------------------------------------------------------
+
+    @property
+    def has_seen_the_end(self) -> bool:
+        return self._has_seen_the_end
 
     def on_messages(self, _email: str, messages: list[Message], unreadable: tuple[err.APIResponseError, ...]) -> bool:
-        new = {message.id: message for message in messages if message.id not in self._known}
-        self._known.update(new)
-        self._arrived.extend(new.values())
+        """Take in the messages that are new, and those whose content has changed since they were judged."""
+        prints = {message.id: fingerprint(message) for message in messages}
+        new = [message for message in messages if self._known.get(message.id) != prints[message.id]]
+        period = (self._listed, self.sender.core.transport.now())
+        for message in new:
+            self._arrived[message.id] = message
+            self._when.setdefault(message.id, period)
+        self._known.update(prints)
         self._bad = unreadable
         if new:
             self._changed.set()
@@ -257,21 +402,29 @@ class _Wait(Listener):
     def on_poll(self, begun: float, *, counted: bool) -> None:
         self._polls += 1
         self._spent += counted
-        if self.last_poll is not None and begun >= self.last_poll:
-            self._has_seen_the_end = True
-            self._changed.set()
+        self._hopeless = 0
+        self._listed = begun
+        if self.last_poll is None or begun < self.last_poll:
+            return
+        self._has_seen_the_end = True
+        self._changed.set()
+        if self._is_single or self.stood_still:
+            self.on_end(self._timed_out())
 
     def on_fault(self, _email: str, error: err.TempMailError) -> None:
         self._polls += 1
         self._last_error = error
-        if _is_hopeless(error) or self._is_put_off(error):
+        self._hopeless = self._hopeless + 1 if _is_hopeless(error) else 0
+        if self._hopeless > 1 or _was_not_sent(error) or self._is_put_off(error):
             self.on_end(error)
+        elif self._is_single:
+            self.on_end(self._timed_out())
 
     def on_gone(self, _email: str, error: err.MailboxGoneError) -> None:
         self.on_end(error)
 
     def on_end(self, error: Exception) -> None:
-        self._end = error
+        self._end = self._end or error
         self._poller.leave(self.email, self)
         self._changed.set()
 
@@ -281,15 +434,16 @@ class _Wait(Listener):
     def _is_put_off(self, error: err.TempMailError) -> bool:
         """Say whether the service asks to come back when the wait is over."""
         asked = error.retry_after if isinstance(error, err.APIStatusError) else None
-        return asked is not None and self.sender.core.transport.now() + asked > (self.deadline or 0.0)
+        return asked is not None and not self.outwaits(asked)
 
     def _timed_out(self) -> err.WaitTimeoutError:
         core = self.sender.core
         waited = core.transport.now() - self._started
         unreadable = tuple(f"a message that cannot be read: {error}" for error in self._bad)
-        rejected = (*self._rejected, *unreadable)
+        rejected = (*self._rejected.values(), *unreadable)
         text = [
             f"no message fitted within {waited:.1f} s at {self.email}",
+            f"the process stood still for {self.stood_still:.1f} s when the time was over" if self.stood_still else "",
             f"{self._polls} polls took {self._spent} requests of the quota",
             *(f"rejected {reason}" for reason in rejected),
             "no message came" if not rejected else "",
@@ -308,12 +462,17 @@ class _Wait(Listener):
 
 
 def _is_hopeless(error: err.TempMailError) -> bool:
-    """Say whether a later poll would fail in the same way, so that a wait had better end at once."""
-    if isinstance(error, err.ServerError):
-        return False
+    """Say whether an answer would be the same the next time, so that a second one had better end the wait."""
     if isinstance(error, err.APIResponseError):
         return error.status is not None and 300 <= error.status < 400
-    return not may_retry(error)
+    if isinstance(error, (err.NotFoundError, err.AuthenticationError, err.PermissionDeniedError)):
+        return False  # the poller judges these
+    return isinstance(error, (err.APIStatusError, err.RequestRejectedError)) and not may_retry(error)
+
+
+def _was_not_sent(error: err.TempMailError) -> bool:
+    """Say whether something on this side forbids the request, such as a certificate that must not be trusted."""
+    return isinstance(error, err.APIConnectionError) and not may_retry(error)
 
 
 async def _cancelled(*tasks: asyncio.Future[Any]) -> None:

@@ -1,4 +1,4 @@
-"""Many mailboxes, one iterator: each message once."""
+"""Many mailboxes, one iterator: every message once, through faults, restarts and slow consumers."""
 
 from __future__ import annotations
 
@@ -8,32 +8,42 @@ import logging
 import re
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
 from attrs import frozen
 
 from tempmailg import _errors as err
+from tempmailg import _settings as settings
 from tempmailg._models import Message
 from tempmailg._public import public
-from tempmailg._waiting._inbox import Listener, MailboxRef
+from tempmailg._waiting._beside import answer_of
+from tempmailg._waiting._inbox import Listener, MailboxRef, age_of
+from tempmailg._waiting._made import ref_of
 from tempmailg._waiting._poller import Poller
+from tempmailg._waiting._schedule import fault_delay
+from tempmailg._waiting._state import StateFile, checked_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    import os
+    from collections.abc import Awaitable, Callable, Iterable
 
     from tempmailg._core import Sender
     from tempmailg._models import Mailbox
 
-__all__ = ["Watch", "WatchHealth"]
+__all__ = ["Watch", "WatchHealth", "next_message"]
 
 _log = logging.getLogger("tempmailg")
 
 MAX_BACKLOG: Final = 32 * 1024 * 1024
-"""Characters of messages that wait for the consumer. Beyond, no poll is made: the service keeps the mail until then."""
+"""Characters of messages that wait for the consumer. Beyond, they are left out: the service keeps them until then."""
 
 MESSAGE_WEIGHT: Final = 1_024  # characters that an empty message counts for
 MAX_ABSENT: Final = 1_000  # ids kept for each mailbox of messages that its list no longer holds
 MAX_REPORTED: Final = 1_000  # gone mailboxes, and unreadable messages, that the health shows
+TOO_RARE: Final = 10.0  # how much rarer than wanted polls may be in a watch that is well
+
+Event: TypeAlias = Message | err.MailboxGoneError
 
 
 @public
@@ -46,6 +56,11 @@ class WatchHealth:
         backlog: How many messages wait for the consumer.
         polls: How many polls were made.
         quota_spent: How many requests of the quota they cost.
+        oldest_poll: Seconds since the mailbox was polled that has not been polled for the longest time.
+        wanted_rate: Polls a second that the client's watched mailboxes need to be polled every minute, or every tenth
+            of their lives.
+        allowed_rate: Polls a second that the quota allows for that, so that it lasts until its reset.
+        unpaid: The mailboxes that will expire without a last poll, since the quota has no request left for them.
         failing: The mailboxes whose last poll failed, with what it met. They are polled again, less and less often.
         last_error: The last fault of all, healed or not; None if there was none.
         gone: The mailboxes that expired or were deleted, the latest thousand.
@@ -56,6 +71,10 @@ class WatchHealth:
     backlog: int
     polls: int
     quota_spent: int
+    oldest_poll: float
+    wanted_rate: float
+    allowed_rate: float
+    unpaid: Sequence[str]
     failing: Mapping[str, err.TempMailError]
     last_error: err.TempMailError | None
     gone: Mapping[str, err.MailboxGoneError]
@@ -63,8 +82,8 @@ class WatchHealth:
 
     @property
     def is_good(self) -> bool:
-        """Whether every mailbox could be polled the last time."""
-        return not self.failing
+        """Whether every mailbox could be polled the last time, and is polled nearly as often as it should be."""
+        return not self.failing and not self.unpaid and self.wanted_rate <= TOO_RARE * self.allowed_rate
 
 
 @public
@@ -80,13 +99,14 @@ class Watch:
         sender: Sender,
         mailboxes: Iterable[Mailbox | str],
         *,
-        state: Mapping[str, Sequence[str]] | None = None,
+        state: Mapping[str, Sequence[str]] | str | os.PathLike[str] | None = None,
         forever: bool = False,
         on_gone: Callable[[err.MailboxGoneError], object] | None = None,
+        interval: float | None = None,
     ) -> None:
-        self._subscription = _Subscription(sender, _checked(state))
-        self._refs = [MailboxRef.of(mailbox) for mailbox in mailboxes]
-        self._forever = forever
+        seconds = None if interval is None else settings.seconds_of("poll_interval", interval)
+        self._subscription = _Subscription(sender, state, forever=forever, interval=seconds)
+        self._refs = [ref_of(sender.core, mailbox) for mailbox in mailboxes]
         self._on_gone = on_gone
         self._is_asked = False
 
@@ -100,7 +120,7 @@ class Watch:
             ConfigurationError: One of them cannot be a mailbox.
             ClientClosedError: The client is closed.
         """
-        refs = [MailboxRef.of(mailbox) for mailbox in mailboxes]
+        refs = [ref_of(self._subscription.sender.core, mailbox) for mailbox in mailboxes]
         if self._subscription.is_open:
             self._subscription.add(refs)
         else:
@@ -120,8 +140,9 @@ class Watch:
         """Return what was seen, ready for JSON and for `AsyncClient.watch(state=…)`.
 
         Returns:
-            The ids of the messages by the address of their mailbox, for all mailboxes that are watched. The message
-            that was delivered last is not among them before the next one is asked for.
+            The ids of the messages by the address of their mailbox, also of mailboxes in the state that the watch began
+            with and that were not added yet. The message that was delivered last is not among them before the next one
+            is asked for.
         """
         return self._subscription.seen()
 
@@ -144,41 +165,127 @@ class Watch:
         return self
 
     async def __anext__(self) -> Message:
+        return await next_message(self)
+
+    async def process(
+        self,
+        handler: Callable[[Message], Awaitable[object] | object],
+        *,
+        workers: int = 1,
+        attempts: int = 3,
+    ) -> None:
+        """Handle every message at least once, several at a time, until no mailbox is left.
+
+        A message counts as seen when its handler has returned. If the handler raises, the message is delivered to it
+        again after a while.
+
+        Args:
+            handler: A function of a message, plain or async.
+            workers: How many messages are handled at a time.
+            attempts: How often a message is handled at most, if its handler raises. The last error ends `process`, and
+                the message is not seen: a watch that goes on from the state delivers it again.
+
+        Raises:
+            ConfigurationError: Another task is waiting for the watch's next message.
+            TempMailError: The watch cannot go on.
+            Exception: What the handler raised, the last time that it was allowed to.
+        """
+        count = settings.count_of("workers", workers, least=1)
+        most = settings.count_of("attempts", attempts, least=1)
+        self._begin()
+        self._subscription.acknowledge()
+        tasks = [asyncio.create_task(self._work(handler, most)) for _ in range(count)]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+            self._is_asked = False
+            self._subscription.release()
+        for task in tasks:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                raise error
+
+    async def _work(self, handler: Callable[[Message], Awaitable[object] | object], attempts: int) -> None:
+        """Handle one message after another."""
+        while True:
+            try:
+                message = await self._next()
+            except StopAsyncIteration:
+                return
+            await self._handle(handler, message, attempts)
+            self._subscription.acknowledge(message)
+
+    async def _handle(
+        self, handler: Callable[[Message], Awaitable[object] | object], message: Message, attempts: int
+    ) -> None:
+        transport = self._subscription.sender.core.transport
+        for attempt in range(1, attempts + 1):
+            try:
+                answer = answer_of(handler, message, beside=self._subscription.sender.core.user_code_in_threads)
+                if inspect.isawaitable(answer):
+                    await answer
+            except Exception as error:
+                if attempt == attempts:
+                    raise
+                _log.warning("the handler of a message raised %s, so it gets it again", type(error).__name__)
+                await transport.sleep(fault_delay(attempt, transport.random()))
+            else:
+                return
+
+    def _begin(self) -> None:
         if self._is_asked:
             raise err.ConfigurationError("a watch has one consumer: another task is waiting for its next message")
         self._is_asked = True
+
+    async def _next(self) -> Message:
+        while True:
+            event = await self._subscription.next_event()
+            if isinstance(event, Message):
+                return event
+            answer = self._on_gone(event) if self._on_gone else None
+            if inspect.isawaitable(answer):
+                await answer
+
+    async def _step(self, *, was_received: bool) -> Message:
+        self._begin()
         try:
+            if was_received:
+                self._subscription.acknowledge()
+            else:
+                self._subscription.release()
             return await self._next()
         finally:
             self._is_asked = False
-
-    async def _next(self) -> Message:
-        self._subscription.acknowledge()
-        while True:
-            news = await self._subscription.next_event()
-            if isinstance(news, Message):
-                return news
-            await self._report(news)
-            if self._subscription.is_idle and not self._forever:
-                raise StopAsyncIteration
-
-    async def _report(self, error: err.MailboxGoneError) -> None:
-        answer = self._on_gone(error) if self._on_gone else None
-        if inspect.isawaitable(answer):
-            await answer
 
     def __repr__(self) -> str:
         return f"<Watch of {self._subscription.count} mailboxes>"
 
 
+async def next_message(watch: Watch, *, was_received: bool = True) -> Message:
+    """Return the next message of a watch.
+
+    Args:
+        watch: The watch.
+        was_received: Whether the last one has reached the consumer, and was not lost on its way. If not, it is returned
+            again.
+
+    Raises:
+        StopAsyncIteration: The watch has ended.
+    """
+    return await watch._step(was_received=was_received)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the same room
+
+
 class _Subscription(Listener):
-    """The listening half of a watch: what came and was not told yet, and what is known of each mailbox."""
+    """What a watch is at the poller: what came and was not delivered yet, and what is known of each mailbox."""
 
     __slots__ = (
         "_bad",
         "_changed",
-        "_current",
         "_end",
+        "_file",
+        "_forever",
         "_gone",
         "_known",
         "_last_error",
@@ -188,20 +295,30 @@ class _Subscription(Listener):
         "_resumed",
         "_spent",
         "_unreadable",
+        "_unseen",
         "_weight",
         "is_open",
         "is_over",
         "poller",
     )
 
-    def __init__(self, sender: Sender, state: dict[str, tuple[str, ...]]) -> None:
-        super().__init__(sender)
+    def __init__(
+        self,
+        sender: Sender,
+        state: Mapping[str, Sequence[str]] | str | os.PathLike[str] | None,
+        *,
+        forever: bool,
+        interval: float | None,
+    ) -> None:
+        super().__init__(sender, interval=interval)
         self.poller = Poller.of(sender.core)
         self.is_open = self.is_over = False
-        self._resumed = state
-        self._known: dict[str, tuple[str, ...]] = {}  # by mailbox, the ids of messages told or waiting in the queue
-        self._queue: deque[tuple[str, Message | err.MailboxGoneError]] = deque()
-        self._current: tuple[str, str] | None = None  # mailbox and id of the message that the consumer works on
+        self._forever = forever
+        self._file = None if state is None or isinstance(state, (Mapping, list)) else StateFile(_path_of(state))
+        self._resumed = checked_state(state) if self._file is None else self._file.load()
+        self._known: dict[str, tuple[str, ...]] = {}  # by mailbox, the ids of messages delivered or in the queue
+        self._queue: deque[tuple[str, Event]] = deque()
+        self._unseen: dict[int, tuple[str, Message]] = {}  # what the consumer works on, by identity
         self._weight = 0
         self._paused: set[str] = set()
         self._changed = asyncio.Event()
@@ -219,66 +336,85 @@ class _Subscription(Listener):
         """How many mailboxes are watched."""
         return len(self._known)
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether no mailbox is left and nothing is left to tell."""
-        return not self._known and not self._queue
-
     def open(self, refs: Iterable[MailboxRef]) -> None:
         """Begin to listen."""
         self.sender.core.check_open()
         self.is_open = True
+        if self._file is not None:
+            self._file.open()
+            self.poller.pacer.restore(self._file.experience)
         self.add(refs)
 
     def add(self, refs: Iterable[MailboxRef]) -> None:
         """Listen to further mailboxes."""
         self.sender.core.check_open()
-        for ref in refs:
-            if ref.email not in self._known and self._end is None:
-                self._known[ref.email] = self._resumed.pop(ref.email, ())
-                self.poller.join(ref, self)
+        new = {ref.email: ref for ref in refs if ref.email not in self._known}
+        if self._end is not None:
+            return
+        for email in new:
+            self._known[email] = self._resumed.pop(email, ())
+        self.poller.join_all(list(new.values()), self)
 
     def discard(self, emails: set[str]) -> None:
         """Listen to mailboxes no longer, and forget them."""
         for email in emails & self._known.keys():
             self._forget(email)
             self.poller.leave(email, self)
+        for email in emails & self._resumed.keys():
+            del self._resumed[email]
         self._queue = deque(item for item in self._queue if item[0] not in emails)
         self._weight = sum(_weight_of(item) for _, item in self._queue if isinstance(item, Message))
         self._resume_paused()
+        self._changed.set()
 
     def seen(self) -> dict[str, list[str]]:
         """See `Watch.seen`."""
         unseen = {(email, item.id) for email, item in self._queue if isinstance(item, Message)}
-        unseen.add(self._current or ("", ""))
-        return {
+        unseen |= {(email, message.id) for email, message in self._unseen.values()}
+        known = {
             email: [message_id for message_id in ids if (email, message_id) not in unseen]
             for email, ids in self._known.items()
         }
+        return {**{email: list(ids) for email, ids in self._resumed.items()}, **known}
 
     def health(self) -> WatchHealth:
         """See `Watch.health`."""
         errors = {email: self.poller.error_of(email) for email in self._known}
+        wanted, allowed = self.poller.pacer.rates
         return WatchHealth(
             mailboxes=len(self._known),
             backlog=sum(isinstance(item, Message) for _, item in self._queue),
             polls=self._polls,
             quota_spent=self._spent,
+            oldest_poll=max(map(self.poller.age_of, self._known), default=0.0),
+            wanted_rate=wanted,
+            allowed_rate=allowed,
+            unpaid=tuple(email for email in self.poller.unpaid() if email in self._known)[:MAX_REPORTED],
             failing={email: error for email, error in errors.items() if error is not None},
             last_error=self._last_error,
             gone=dict(self._gone),
             unreadable=tuple(self._unreadable),
         )
 
-    def acknowledge(self) -> None:
-        """Count the message that was told last as seen."""
-        self._current = None
+    def acknowledge(self, message: Message | None = None) -> None:
+        """Count a message that was delivered as seen, or all of them."""
+        for key in list(self._unseen) if message is None else [id(message)]:
+            found = self._unseen.pop(key, None)
+            if found is not None and self._file is not None and found[0] in self._known:
+                self._file.append_seen(found[0], found[1].id)
 
-    async def next_event(self) -> Message | err.MailboxGoneError:
+    def release(self) -> None:
+        """Deliver again what was delivered and not acknowledged."""
+        unseen, self._unseen = self._unseen, {}
+        for email, message in reversed(unseen.values()):
+            self._queue.appendleft((email, message))
+            self._weight += _weight_of(message)
+
+    async def next_event(self) -> Event:
         """Return what came next.
 
         Raises:
-            StopAsyncIteration: The watch was left.
+            StopAsyncIteration: The watch was left, or no mailbox is left.
             TempMailError: The watch cannot go on.
         """
         while not self._queue:
@@ -286,14 +422,18 @@ class _Subscription(Listener):
                 raise self._end
             if not self.is_open:
                 self._check_was_open()
+            if not self.is_open or (not self._known and not self._forever):
+                self._changed.set()  # others may wait for the same
                 raise StopAsyncIteration
             self._changed.clear()
             await self._changed.wait()
         email, item = self._queue.popleft()
         if isinstance(item, Message):
-            self._current = (email, item.id)
+            self._unseen[id(item)] = email, item
             self._weight -= _weight_of(item)
             self._resume_paused()
+        if not self._queue and not self._known:
+            self._changed.set()  # it was the last
         return item
 
     def close(self) -> None:
@@ -303,6 +443,8 @@ class _Subscription(Listener):
             self.poller.leave(email, self)
         self._queue.clear()
         self._changed.set()
+        if self._file is not None:
+            self._file.close(self.seen(), self.poller.pacer.as_state())
 
     def _check_was_open(self) -> None:
         if not self.is_over:
@@ -312,19 +454,24 @@ class _Subscription(Listener):
         del self._known[email]
         self._bad.pop(email, None)
         self._paused.discard(email)
+        if self._file is not None:
+            self._file.append_forgotten(email)
 
     def _resume_paused(self) -> None:
-        """Poll the mailboxes again that were paused, once half of the backlog is told."""
+        """Poll the mailboxes again that were paused or left out, once half of the backlog is delivered."""
         if self._paused and self._weight <= MAX_BACKLOG // 2:
             paused, self._paused = self._paused, set()
             for email in paused:
                 self.poller.resume(email)
 
-    # -- what the poller tells --------------------------------------------------------------------------------------
+    # -- what the poller reports ------------------------------------------------------------------------------------
 
     @property
     def is_full(self) -> bool:
         return self._weight > MAX_BACKLOG
+
+    def outwaits(self, seconds: float) -> bool:
+        return self._forever or any(self.poller.life_of(email) > seconds for email in self._known)
 
     def on_poll(self, _begun: float, *, counted: bool) -> None:
         self._polls += 1
@@ -333,15 +480,24 @@ class _Subscription(Listener):
     def on_messages(self, email: str, messages: list[Message], unreadable: tuple[err.APIResponseError, ...]) -> bool:
         known = set(self._known[email])
         there = {message.id: message for message in messages}  # a list may hold a message twice
-        new = sorted((there[key] for key in there.keys() - known), key=_age)
+        new = self._bounded(email, sorted((there[key] for key in there.keys() - known), key=age_of))
         absent = [key for key in self._known[email] if key not in there]
-        self._known[email] = (*absent[-MAX_ABSENT:], *there)
+        kept = known | {message.id for message in new}
+        self._known[email] = (*absent[-MAX_ABSENT:], *(key for key in there if key in kept))
         self._queue.extend((email, message) for message in new)
-        self._weight += sum(map(_weight_of, new))
         self._report(email, unreadable)
         if new:
             self._changed.set()
         return bool(new)
+
+    def _bounded(self, email: str, new: list[Message]) -> list[Message]:
+        """Return the messages that the backlog has room for; the rest is new again when the consumer has caught up."""
+        for number, message in enumerate(new):
+            if self.is_full:
+                self._paused.add(email)
+                return new[:number]
+            self._weight += _weight_of(message)
+        return new
 
     def on_fault(self, _email: str, error: err.TempMailError) -> None:
         self._polls += 1
@@ -380,22 +536,11 @@ class _Subscription(Listener):
             self._bad.pop(email, None)
 
 
-def _checked(state: Mapping[str, Sequence[str]] | None) -> dict[str, tuple[str, ...]]:
-    """Return a state that `Watch.seen` made, perhaps in another life."""
-    if state is None:
-        return {}
-    if not isinstance(state, Mapping):
-        raise _bad_state()
-    for email, ids in state.items():
-        if not isinstance(email, str) or isinstance(ids, str) or not isinstance(ids, Sequence):
-            raise _bad_state()
-        if not all(isinstance(message_id, str) for message_id in ids):
-            raise _bad_state()
-    return {email: tuple(ids) for email, ids in state.items()}
-
-
-def _bad_state() -> err.ConfigurationError:
-    return err.ConfigurationError("state must be what watch.seen() returned: lists of message ids by address")
+def _path_of(state: str | os.PathLike[str]) -> Path:
+    try:
+        return Path(state)
+    except TypeError:
+        raise err.ConfigurationError("state must be a path, or what watch.seen() returned") from None
 
 
 def _problem_of(error: err.APIResponseError) -> str:
@@ -404,7 +549,3 @@ def _problem_of(error: err.APIResponseError) -> str:
 
 def _weight_of(message: Message) -> int:
     return MESSAGE_WEIGHT + len(message.content)
-
-
-def _age(message: Message) -> float:
-    return message.received_at.timestamp()

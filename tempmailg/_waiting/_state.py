@@ -1,0 +1,177 @@
+"""What a watch has seen, kept in a file that survives a kill at any moment.
+
+The file is a log of JSON lines, each appended by a single write: ``["seen", address, id, …]``, ``["gone", address]``,
+and ``["learned", …]``, what the client knows about its demand and its arrivals. A line that a kill has cut is ignored.
+When the log is much longer than what it says, it is written anew beside and moved into its place, so there is a whole
+file at any moment.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final, cast
+
+from tempmailg import _errors as err
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["StateFile", "checked_state"]
+
+MODE: Final = 0o600  # addresses and ids are nobody else's business
+WASTE: Final = 1_000  # lines that may be superfluous, and
+WASTE_SHARE: Final = 1.0  # as many as there are ids, before the log is written anew
+LINE_IDS: Final = 500  # ids in one line of a log that is written anew
+
+
+def checked_state(state: object) -> dict[str, tuple[str, ...]]:
+    """Return a state that `Watch.seen` made, perhaps in another life.
+
+    Raises:
+        ConfigurationError: It is none.
+    """
+    if state is None:
+        return {}
+    if not isinstance(state, Mapping):
+        raise _bad_state()
+    found: dict[str, tuple[str, ...]] = {}
+    for email, ids in cast("Mapping[object, object]", state).items():
+        if not isinstance(email, str) or isinstance(ids, str) or not isinstance(ids, Sequence):
+            raise _bad_state()
+        keys = cast("Sequence[object]", ids)
+        if not all(isinstance(key, str) for key in keys):
+            raise _bad_state()
+        found[email.lower()] = cast("tuple[str, ...]", tuple(keys))
+    return found
+
+
+def _bad_state() -> err.ConfigurationError:
+    return err.ConfigurationError("state must be what watch.seen() returned: lists of message ids by address")
+
+
+class StateFile:
+    """The log of one watch.
+
+    Args:
+        path: The file; it is made if it is missing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: dict[str, dict[str, None]] = {}
+        self.experience: object = None
+        self._lines = 0
+        self._size = 0  # bytes up to the end of the last whole line
+        self._file = -1
+
+    def load(self) -> dict[str, tuple[str, ...]]:
+        """Read the log and return the ids by address.
+
+        Raises:
+            ConfigurationError: The file is there, and it is no such log.
+        """
+        try:
+            content = self._path.read_bytes()
+        except FileNotFoundError:
+            return {}
+        except OSError as error:
+            raise err.ConfigurationError(f"the state file cannot be read: {error}") from None
+        whole, _, _ = content.rpartition(b"\n")
+        self._size = len(whole) + 1 if whole else 0
+        for line in whole.splitlines():
+            self._take(line)
+        return {email: tuple(ids) for email, ids in self._seen.items()}
+
+    def _take(self, line: bytes) -> None:
+        try:
+            kind, *rest = json.loads(line)
+        except (ValueError, TypeError):
+            raise err.ConfigurationError(f"{self._path} is no state file of a watch: give another path") from None
+        self._lines += 1
+        if kind == "learned":
+            self.experience = rest[0] if rest else None
+        elif kind == "seen" and all(isinstance(each, str) for each in rest):
+            self._seen.setdefault(rest[0], {}).update(dict.fromkeys(rest[1:]))
+        elif kind == "gone" and rest:
+            self._seen.pop(rest[0], None)
+
+    def open(self) -> None:
+        """Open the log for appending; it is made if it is missing.
+
+        Raises:
+            ConfigurationError: It cannot be written.
+        """
+        try:
+            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
+            os.fchmod(self._file, MODE)
+            os.ftruncate(self._file, self._size)
+            os.lseek(self._file, 0, os.SEEK_END)
+        except OSError as error:
+            raise err.ConfigurationError(f"the state file cannot be written: {error}") from None
+
+    def append_seen(self, email: str, key: str) -> None:
+        """Keep that a message was seen."""
+        self._seen.setdefault(email, {})[key] = None
+        self._append(["seen", email, key])
+
+    def append_forgotten(self, email: str) -> None:
+        """Keep that nothing of a mailbox needs to be kept."""
+        if self._seen.pop(email, None) is not None:
+            self._append(["gone", email])
+
+    def close(self, seen: Mapping[str, Sequence[str]], experience: object) -> None:
+        """Write what is seen and what was learned, and close the log."""
+        if self._file < 0:
+            return
+        self._seen = {email: dict.fromkeys(ids) for email, ids in seen.items() if ids}
+        self.experience = experience
+        self._rewrite()
+        os.close(self._file)
+        self._file = -1
+
+    def _append(self, line: list[str]) -> None:
+        if self._file < 0:
+            return
+        os.write(self._file, _encoded(line))
+        self._lines += 1
+        if self._lines > WASTE + (1 + WASTE_SHARE) * len(self._seen) and self._lines > 2 * self._count():
+            self._rewrite()
+
+    def _count(self) -> int:
+        return sum(map(len, self._seen.values()))
+
+    def _rewrite(self) -> None:
+        """Write the log anew, and move it into its place when it is whole."""
+        beside = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
+        file = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, MODE)
+        try:
+            self._lines = 0
+            for line in self._whole():
+                _write_all(file, _encoded(line))
+                self._lines += 1
+            os.fsync(file)
+            beside.replace(self._path)
+        except BaseException:
+            os.close(file)
+            beside.unlink(missing_ok=True)
+            raise
+        os.close(self._file)
+        self._file = file
+
+    def _whole(self) -> list[list[object]]:
+        lines: list[list[object]] = [["learned", self.experience]]
+        for email, ids in self._seen.items():
+            keys: list[object] = list(ids)
+            lines += [["seen", email, *keys[at : at + LINE_IDS]] for at in range(0, len(keys), LINE_IDS)]
+        return lines
+
+
+def _encoded(line: object) -> bytes:
+    return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def _write_all(file: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(file, data) :]
