@@ -81,7 +81,9 @@ class Core:
         self.retries: RetryBudget = RetryBudget()
         self.quota_book: QuotaBook = QuotaBook(quota_reserve, transport)
         self.preference: Preference = preference
-        self.made: dict[str, tuple[float, datetime | None]] = {}  # by address, when mailboxes were made and when they expire
+        self.made: dict[
+            str, tuple[float, datetime | None]
+        ] = {}  # by address, when mailboxes were made and when they expire
         self.user_code_in_threads: bool = False  # beside the event loop, which other clients share
         self._background: Background | None = None
         self._background_pid = 0

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
+from tempmailg._public import public
 from tempmailg._waiting._arrivals import Arrivals
 from tempmailg._waiting._learned import as_mapping
 from tempmailg._waiting._planner import (
@@ -51,6 +52,7 @@ REPLAN_BEYOND: Final = 0.1  # or when so large a share of the mailboxes is new, 
 SHORTER: Final = 0.9  # gaps that shrink below this share are set anew at once
 
 
+@public
 @frozen
 class Forecast:
     """What waits are expected to cost, and how many of them the quota still pays for.
