@@ -83,7 +83,7 @@ class Core:
         self.preference: Preference = preference
         self.made: dict[
             str, tuple[float, datetime | None]
-        ] = {}  # by address, when mailboxes were made and when they expire
+        ] = {}  # by address: made when, expires when
         self.user_code_in_threads: bool = False  # beside the event loop, which other clients share
         self._background: Background | None = None
         self._background_pid = 0
