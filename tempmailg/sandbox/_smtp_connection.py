@@ -88,7 +88,7 @@ class Connection(SMTP):
         self._login = ""
         self._answer = "", ""  # the last one: its code and text
         super().__init__(
-            self,
+            _Hooks(self),
             data_size_limit=door.state.limits.message_bytes,
             enable_SMTPUTF8=True,
             hostname="sandbox.invalid",
@@ -446,6 +446,15 @@ class Connection(SMTP):
             tls=_tls_version(self.transport),
             login=self._login,
         )
+
+
+class _Hooks:
+    """What aiosmtpd calls a handler; it inspects every member of it for each connection, so there are few."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.handle_EHLO = connection.handle_EHLO
+        self.handle_MAIL = connection.handle_MAIL
+        self.handle_RCPT = connection.handle_RCPT
 
 
 def _retrieve(session: asyncio.Future[Any]) -> None:
