@@ -151,6 +151,9 @@ class Portal:
                 f"the background thread of the blocking client cannot start ({error}), so nothing was sent: "
                 "this process has no file descriptors, threads or memory left"
             ) from error
+        except BaseException:
+            self._started.add_done_callback(self._stop_unwanted)  # an interrupt: nobody will ever use it
+            raise
 
     def check_caller(self) -> None:
         """Raise where waiting for the portal would never end."""
@@ -279,6 +282,10 @@ class Portal:
             self.loop = asyncio.get_running_loop()
             self._started.set_result(None)
             await self._keeper.sleep_until_stopped()
+
+    def _stop_unwanted(self, started: Future[None]) -> None:
+        if started.exception() is None:
+            self.loop.call_soon_threadsafe(lambda: self.spawn(self._stop()))
 
     async def _stop(self) -> None:
         self._stopped = True

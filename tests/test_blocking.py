@@ -12,7 +12,7 @@ import threading
 import traceback
 import warnings
 import weakref
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -617,6 +617,25 @@ def test_a_loop_that_cannot_start_is_tried_anew(monkeypatch: pytest.MonkeyPatch,
             with pytest.raises(APIConnectionError, match="Too many open files") as caught:
                 client.list_domains()
         assert not caught.value.sent
+        client.list_domains()
+
+
+def test_ctrl_c_while_the_thread_starts_leaves_none(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
+    """A thread for which nobody waited until it had started ends by itself, and the next call starts another."""
+
+    class Interrupted(Future[None]):
+        def result(self, timeout: float | None = None) -> None:
+            raise KeyboardInterrupt
+
+    with Client(transport=sandbox.transport()) as client:
+        with monkeypatch.context() as patched:
+            patched.setattr(_portal, "Future", Interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                client.list_domains()
+        for thread in threading.enumerate():
+            if thread.name == "tempmailg":
+                thread.join(20.0)
+                assert not thread.is_alive()
         client.list_domains()
 
 
