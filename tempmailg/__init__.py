@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from tempmailg._version import __version__
 
 if TYPE_CHECKING:
+    from tempmailg._aiohttp import AiohttpTransport
     from tempmailg._blocking import Client
     from tempmailg._client import AsyncClient
     from tempmailg._errors import (
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 
 # Where each public name lives. A test proves that it agrees with the imports above.
 _HOMES = {
+    "_aiohttp": ("AiohttpTransport",),
     "_blocking": ("Client",),
     "_client": ("AsyncClient",),
     "_errors": (
@@ -94,6 +96,7 @@ __all__ = [
     "APIResponseError",
     "APIStatusError",
     "APITimeoutError",
+    "AiohttpTransport",
     "AsyncClient",
     "Attachment",
     "AttachmentStream",

@@ -22,7 +22,9 @@ from typing import TYPE_CHECKING, Final, Literal, TypedDict, TypeVar
 from weakref import WeakSet
 
 import aiohttp
-from attrs import define, frozen
+from aiohttp.http import HttpProcessingError
+from aiohttp.streams import EofStream
+from attrs import define, evolve, frozen
 from yarl import URL
 
 from tempmailg import _errors as err
@@ -543,6 +545,10 @@ _CUT: Final = _Meaning(
     aiohttp.ClientPayloadError, err.IncompleteResponseError, "the answer cannot be used: it was cut off"
 )
 
+_NO_HTTP: Final = _Meaning(
+    aiohttp.ClientResponseError, err.APIResponseError, "the answer cannot be used: it is no valid HTTP"
+)
+
 # The first that fits counts, so the order goes from the special to the general.
 _FOREIGN: Final = (
     _Meaning(
@@ -582,17 +588,16 @@ _FOREIGN: Final = (
         may_be_sent=False,
     ),
     _CUT,
-    _Meaning(
-        aiohttp.ClientResponseError,
-        err.APIResponseError,
-        "the answer cannot be used: it is no valid HTTP",
-    ),
+    _Meaning(EofStream, err.IncompleteResponseError, "the answer cannot be used: it was cut off"),
+    _NO_HTTP,
+    # aiohttp wraps those of its parser into the one above. Should it forget to, they mean the same.
+    evolve(_NO_HTTP, foreign=HttpProcessingError),
     _Meaning(TimeoutError, err.APITimeoutError, "no complete answer from {url} in time"),
     _Meaning(OSError, err.APIConnectionError, "the connection to {url} broke: {reason}"),
     _Meaning(aiohttp.ClientError, err.APIConnectionError, "the connection to {url} broke: {reason}"),
-    _Meaning(ValueError, err.APIResponseError, "the answer cannot be used: it is no valid HTTP"),
+    evolve(_NO_HTTP, foreign=ValueError),
     # What aiohttp says when a connection was closed under it.
     _Meaning(RuntimeError, err.APIConnectionError, "the connection to {url} broke: it was closed"),
 )
 
-_FOREIGN_TYPES: Final = (aiohttp.ClientError, OSError, ValueError, RuntimeError)
+_FOREIGN_TYPES: Final = (aiohttp.ClientError, HttpProcessingError, EofStream, OSError, ValueError, RuntimeError)
