@@ -30,6 +30,7 @@ from yarl import URL
 from tempmailg import _errors as err
 from tempmailg._deadlines import Deadlines
 from tempmailg._internals import ConnectionPool, certificate_check, forbid_resending
+from tempmailg._public import public
 from tempmailg._resolver import DaemonResolver
 from tempmailg._settings import base_url_of, is_loopback, proxy_of
 from tempmailg._sockets import Receipt
@@ -59,6 +60,7 @@ READ_AHEAD: Final = 256 * 1024
 once: with fewer, each piece of a download would stop the connection and start it again."""
 
 
+@public
 class AiohttpTransport:
     """The transport that reaches the service: what `AsyncClient` uses unless it is given another.
 
