@@ -49,9 +49,9 @@ CLEAN_UP: Final = 1.0
 EXIT: Final = 2.0
 """Seconds that the interpreter's exit waits for connections to be closed."""
 
-# A waiting thread looks up now and then: whether the portal still lives and, on Windows, whether Ctrl-C was pressed,
+# A waiting thread checks now and then whether the portal still lives and, on Windows, whether Ctrl-C was pressed,
 # which does not interrupt the wait for a lock there.
-_LOOK_UP: Final = 0.1 if sys.platform == "win32" else 1.0
+_CHECK_INTERVAL: Final = 0.1 if sys.platform == "win32" else 1.0
 
 
 class Lease:
@@ -372,7 +372,7 @@ class _Call(Generic[T]):
 
     def _wait(self) -> bool:
         """Wait for the end; return whether it has come, and not only the portal's."""
-        while not self._done.acquire(timeout=_LOOK_UP):
+        while not self._done.acquire(timeout=_CHECK_INTERVAL):
             if not self._portal.is_alive() and not self._finished:
                 return False
         return True

@@ -594,9 +594,9 @@ def test_a_clean_up_without_end_holds_nobody_up(monkeypatch: pytest.MonkeyPatch)
         client._lease.run(end)
 
 
-def test_a_long_call_outlasts_every_look(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_call_outlasts_every_check(monkeypatch: pytest.MonkeyPatch) -> None:
     """A waiting thread that finds the portal alive goes on waiting."""
-    monkeypatch.setattr(_portal, "_LOOK_UP", 0.001)
+    monkeypatch.setattr(_portal, "_CHECK_INTERVAL", 0.001)
 
     async def take_long(_request: Request) -> None:
         await asyncio.sleep(0.02)
@@ -641,7 +641,7 @@ def test_ctrl_c_while_the_thread_starts_leaves_none(monkeypatch: pytest.MonkeyPa
 
 def test_a_stopped_portal_refuses_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever moment of the portal's end a call meets, it raises ClientClosedError and does not wait for ever."""
-    monkeypatch.setattr(_portal, "_LOOK_UP", 0.01)
+    monkeypatch.setattr(_portal, "_CHECK_INTERVAL", 0.01)
     portal = _portal.Portal()
     portal._stopped = True
     with pytest.raises(ClientClosedError):  # the stop was ordered
