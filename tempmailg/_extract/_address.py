@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from enum import IntEnum
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
@@ -70,7 +70,7 @@ _MIN_VALUE = 3
 @cache
 def _table() -> dict[str, frozenset[str]]:
     """Read the words of addresses: `kind = word, word`; other lines are comments."""
-    source = files("tempmailg._extract").joinpath("addresses.txt").read_text(encoding="utf-8")
+    source = Path(__file__).with_name("addresses.txt").read_text(encoding="utf-8")
     found: dict[str, list[str]] = {}
     for line in source.splitlines():
         kind, equals, words = line.partition(" = ")

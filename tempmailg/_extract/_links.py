@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from tempmailg._extract._address import Address, Owner, leads, parse
 from tempmailg._extract._clues import Clue
 from tempmailg._extract._context import REACH, Context, Part, read_context
-from tempmailg._extract._words import Hit, Kind, Languages, find_words, kinds_of, languages_of
+from tempmailg._extract._words import Hit, Kind, Languages, Words, find_words, kinds_of, languages_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,10 +86,9 @@ _YES_OR_NO = 48
 _MARGIN = 60
 """A line at least this long may have been broken by a mail program in the middle of an address."""
 
-_URL_CHARACTER = r"[^\s<>\"'`{}|\\^\[\]\u00ab\u00bb\u2018-\u201f\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef]"
+_URL_CHARACTER = r"[!#-&(-;=?-Z_a-z~\u00a1-\u00aa\u00ac-\u00ba\u00bc-\u02af\u0370-\u052f]"
 _WRITTEN = re.compile(
-    rf"(?<![A-Za-z0-9+.-])[a-z][a-z0-9+.-]{{1,30}}+://(?:\[[0-9a-f:.]{{2,45}}+\])?+{_URL_CHARACTER}{{1,4096}}+",
-    re.IGNORECASE,
+    rf"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{{1,30}}+://(?:\[[0-9A-Fa-f:.]{{2,45}}+\])?+{_URL_CHARACTER}{{1,4096}}+"
 )
 _REST_OF_ADDRESS = re.compile(rf"\n[ ]?({_URL_CHARACTER}{{1,4096}}+)(?=\s|>|\Z)")
 _BRACKETED = re.compile(rf"(?:\n[ ]?{_URL_CHARACTER}{{1,998}}+){{1,8}}>")
@@ -179,15 +178,22 @@ def find(page: Page, text: str, subject: str) -> list[Finding]:
     """Find the links of a message, the best first; each target once."""
     links = collect(page, text)
     languages = languages_of(f"{subject} {text[:_BEGINNING]}")
-    general = tuple(_mail_clues(subject, text, languages))
+    arounds = _arounds(links, text)
+    parts = [(part.start, part.end) for around in arounds for part in around[:3]]
+    words = Words(text, languages, [(0, _BEGINNING), *parts])
+    general = tuple(_mail_clues(subject, text, words, languages))
+    findings = [
+        Finding(link, (*_word_clues(link, around, words, languages), *_address_clues(link.url), *general))
+        for link, around in zip(links, arounds, strict=True)
+    ]
+    return _with_only(_best_of_each_target(findings))
+
+
+def _arounds(links: list[Link], text: str) -> list[Context]:
+    """Read the words around each link, between the one before it and the one behind it."""
     floors = [0, *(link.end for link in links)]
     ceilings = [*(link.start for link in links[1:]), len(text)]
-    findings: list[Finding] = []
-    for link, floor, ceiling in zip(links, floors, ceilings, strict=False):
-        around = _around(link, text, floor, ceiling)
-        words = _word_clues(link, text, around, languages)
-        findings.append(Finding(link, (*words, *_address_clues(link.url), *general)))
-    return _with_only(_best_of_each_target(findings))
+    return [_around(link, text, floor, ceiling) for link, floor, ceiling in zip(links, floors, ceilings, strict=False)]
 
 
 def _around(link: Link, text: str, floor: int, ceiling: int) -> Context:
@@ -204,7 +210,7 @@ def _around(link: Link, text: str, floor: int, ceiling: int) -> Context:
     return Context(Part(max(previous, place - REACH), place), nothing, nothing, nothing, alone=False)
 
 
-def _mail_clues(subject: str, text: str, languages: Languages | None) -> Iterator[Clue]:
+def _mail_clues(subject: str, text: str, words: Words, languages: Languages | None) -> Iterator[Clue]:
     kinds = _kinds(subject, languages)
     if kinds & Kind.NOTICE:
         yield NOTICE_AND_MORE if kinds & Kind.ACT else NOTICE
@@ -213,7 +219,7 @@ def _mail_clues(subject: str, text: str, languages: Languages | None) -> Iterato
             yield SUBJECT_ASKS
     elif kinds & Kind.OTHER:
         yield SUBJECT_OTHER
-    beginning = _kinds(text[:_BEGINNING], languages)
+    beginning = kinds_of(words.between(0, _BEGINNING))
     if beginning & (Kind.ACT | Kind.INVITE):
         yield MAIL_ASKS
     if (kinds | beginning) & Kind.MEETING and not kinds & Kind.ACT:
@@ -222,16 +228,16 @@ def _mail_clues(subject: str, text: str, languages: Languages | None) -> Iterato
         yield TRADE
 
 
-def _word_clues(link: Link, text: str, around: Context, languages: Languages | None) -> Iterator[Clue]:
+def _word_clues(link: Link, around: Context, words: Words, languages: Languages | None) -> Iterator[Clue]:
     """Yield what the link's text and the words around it say."""
     shown = _SHOWN_ADDRESS.fullmatch(link.text[:_READ]) is not None
     own = () if shown else find_words(link.text[:_READ], languages)
     kinds = kinds_of(own)
     if clue := _own_clue(link.text[:_READ], own):
         yield clue
-    before, after = _kinds(around.before.of(text), languages), _kinds(around.after.of(text), languages)
+    before, lead, after = (kinds_of(words.between(part.start, part.end)) for part in around[:3])
     denied = before & Kind.DENY
-    before = before or _kinds(around.lead.of(text), languages)
+    before = before or lead
     if before & _ASKING:
         yield ASKED
     elif after & Kind.ACT:

@@ -103,11 +103,11 @@ _PREFIXED = re.compile(r"[A-Z]-\d{4,8}")
 
 # What may not touch a code: letters of scripts that part words, signs of money, addresses, amounts, masked digits.
 _LETTER = (
-    r"(?:[^\W\d_\u0590-\u08ff\u0900-\u10ff\u1100-\u12ff\u1780-\u17ff\u3005-\u9fff\uac00-\ud7af\uff66-\uff9f]"
-    r"|[\u10a0-\u10ff])"
+    r"[A-Za-z\u00aa\u00b5\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0370-\u0373\u0376-\u037d\u0388-\u0481\u048a-\u0556"
+    r"\u0560-\u0588\u10a0-\u10ff\u1e00-\u1fff]"
 )
 _MONEY = "$€£¥₹₽₩₺₴₸₫฿₪₦₱"
-_BAD_LEFT = re.compile(rf"(?:{_LETTER}|[+_@&=/\\%~^#]|[#{_MONEY}№§]\s|[{_MONEY}№§]|\d[.,:'’–-]|{_LETTER}[.–-])\Z")
+_BAD_LEFT = re.compile(rf"(?:{_LETTER}[.–-]?|[+_@&=/\\%~^#]|[#{_MONEY}№§]\s|[{_MONEY}№§]|\d[.,:'’–-])\Z")
 _BAD_RIGHT = re.compile(rf"{_LETTER}|[%°#_@/\\=&+]|\s?[{_MONEY}]|[.,:]\w|[–-]")
 _MASKED = re.compile(r"[*•xX]{2}[ -]?\Z")
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from functools import cache
 
-from tempmailg._extract._words import section
+from tempmailg._extract._words import written
 
 _MONEY = "$€£¥₹₽₩₺₴₸₫฿₪₦₱₡₲₵₼₾"
 _NUMBER = r"(?:\d{1,3}(?:[ .,'’]\d{3}){1,4}(?:[.,]\d{1,2})?|\d{1,15}(?:[.,]\d{1,2})?)"
 _MAX_NAMES = 8
+_DIGIT = re.compile(r"[0-9]")
 
 _FORMS: tuple[tuple[str, str], ...] = (
     # What must stand in the text, and the form itself.
@@ -84,7 +85,18 @@ _LOCAL_PART = re.compile(r"(?<![\w.+-])([A-Za-z][\w.+-]{2,40})@(?=[\w-])")
 
 
 def without_typed(text: str) -> str:
-    """Blank out what is something else than a code by its form; positions stay."""
+    """Blank out what is something else than a code by its form; positions stay. Only lines with digits are read."""
+    lines = text.split("\n")
+    numbered = [index for index, line in enumerate(lines) if _DIGIT.search(line)]
+    if not numbered:
+        return text
+    blanked = _without_typed("\n".join([lines[index] for index in numbered])).split("\n")
+    for index, line in zip(numbered, blanked, strict=True):
+        lines[index] = line
+    return "\n".join(lines)
+
+
+def _without_typed(text: str) -> str:
     for mark, pattern in _PATTERNS:
         if mark in text:
             text = pattern.sub(_blank, text)
@@ -114,7 +126,7 @@ def without_names(text: str, names: list[str]) -> str:
 def _tables() -> tuple[re.Pattern[str], ...]:
     """Make the forms that hold words: amounts with a currency's code, street addresses, names of systems."""
     currency, street, company, system = (
-        "|".join(map(re.escape, section("written", kind))) for kind in ("currency", "street", "company", "system")
+        "|".join(map(re.escape, written(kind))) for kind in ("currency", "street", "company", "system")
     )
     return (
         re.compile(rf"(?<!\w)(?:{currency}) ?{_NUMBER}(?![\w])|(?<![\w.,]){_NUMBER} ?(?:{currency})(?![\w])(?! ?\d)"),
