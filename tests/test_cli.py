@@ -95,6 +95,19 @@ def test_a_message_that_cannot_be_read_is_a_warning_beside_the_others(shell: She
     assert [message["id"] for message in json.loads(shell.run("messages", "--json").stdout)] == [message_id]
 
 
+def test_what_was_left_out_of_a_message_is_a_warning(shell: Shell, address: str) -> None:
+    """`read` shows the message and names what it lacks on stderr."""
+
+    def spoil(answer: Any) -> Any:
+        return {**answer, "data": {**answer["data"], "attachments": [{"size": 1}]}}
+
+    message_id = shell.sandbox.deliver(address, subject="Fine", text="hello")
+    shell.sandbox.faults.next("get_message", Edit(spoil))
+    outcome = shell.run("read", message_id)
+    assert (outcome.status, "hello" in outcome.stdout) == (0, True)
+    assert "left out of the message: data.attachments[0].name: the field is missing" in outcome.stderr
+
+
 def test_messages_are_lines_oldest_first(shell: Shell, address: str) -> None:
     """In a pipe, `messages` prints id, time, sender and subject between tabs, in the order of arrival."""
     begun = datetime(2026, 7, 1, 12, tzinfo=UTC)

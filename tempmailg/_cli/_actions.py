@@ -158,6 +158,8 @@ def _show_in_pipe(screen: Screen, message: Message) -> None:
 async def read(session: Session, message_id: str) -> None:
     """Print a message."""
     message = await session.client.get_message(message_id)
+    for problem in message.problems:
+        session.screen.warn(f"left out of the message: {problem}")
     if session.screen.as_json(message):
         return
     session.screen.page(
