@@ -52,7 +52,7 @@ THIRD_PARTY = {
     "_portal": {"anyio", "uvloop"},
     "_client": {"aiohttp"},  # the type of a parameter
     "_blocking": {"aiohttp"},  # the same
-    "sandbox": {"aiohttp", "aiosmtpd", "multidict"},
+    "sandbox": {"aiohttp", "aiosmtpd", "cattrs", "multidict", "trustme"},
     "_cli": {"click", "rich"},
     "pytest_plugin": {"pytest"},
 }
@@ -197,7 +197,7 @@ def test_every_test_says_what_it_protects() -> None:
     assert silent == []
 
 
-HEAVY = {"aiohttp", "anyio", "cattrs", "click", "rich", "aiosmtpd", "lxml", "orjson", "uvloop"}
+HEAVY = {"aiohttp", "anyio", "cattrs", "click", "rich", "aiosmtpd", "trustme", "lxml", "orjson", "uvloop"}
 
 
 @pytest.mark.parametrize(

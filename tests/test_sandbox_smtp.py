@@ -6,17 +6,15 @@ import asyncio
 import base64
 import hashlib
 import smtplib
-import socket
 from collections.abc import Iterator
 from email.message import EmailMessage
 from email.policy import SMTPUTF8
-from typing import Any, Self
+from typing import Any
 
 import pytest
+from support.smtp import SENDER, Wire, connected, mailbox, stored
 
 from tempmailg.sandbox import Limits, Sandbox
-
-SENDER = "hello@example.org"
 
 
 @pytest.fixture
@@ -24,63 +22,6 @@ def sandbox() -> Iterator[Sandbox]:
     """A running sandbox in a thread of its own."""
     with Sandbox() as running:
         yield running
-
-
-def mailbox(sandbox: Sandbox) -> str:
-    """Make a mailbox and return its address."""
-    with sandbox._state.lock:
-        return sandbox._state.open_random(sandbox.api_key, sandbox.account()).email
-
-
-def stored(sandbox: Sandbox, email: str) -> list[Any]:
-    """Return what arrived, as the service tells it, the newest first."""
-    with sandbox._state.lock:
-        box = sandbox._state.box(email)
-        assert box is not None
-        return [message.mail for message in sandbox._state.ordered(box)]
-
-
-def connected(sandbox: Sandbox) -> smtplib.SMTP:
-    return smtplib.SMTP(sandbox.smtp_host, sandbox.smtp_port, timeout=20)
-
-
-class Wire:
-    """A raw SMTP conversation."""
-
-    def __init__(self, sandbox: Sandbox) -> None:
-        self._socket = socket.create_connection((sandbox.smtp_host, sandbox.smtp_port), timeout=20)
-        self._file = self._socket.makefile("rb")
-        self.greeting = self.answer()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-        self._socket.close()
-
-    def answer(self) -> str:
-        while True:
-            line = self._file.readline().decode()
-            if line[3:4] != "-":
-                return line.rstrip("\r\n")
-
-    def send(self, data: bytes) -> None:
-        self._socket.sendall(data)
-
-    def say(self, *lines: bytes) -> list[str]:
-        answers: list[str] = []
-        for line in lines:
-            self.send(line + b"\r\n")
-            answers.append(self.answer())
-        return answers
-
-    def begin(self, email: str) -> None:
-        codes = self.say(b"EHLO x", b"MAIL FROM:<a@example.org>", f"RCPT TO:<{email}>".encode(), b"DATA")
-        assert [code[:3] for code in codes] == ["250", "250", "250", "354"]
-
-    def is_closed(self) -> bool:
-        return self._file.read() == b""
 
 
 def test_a_multipart_mail_arrives_whole(sandbox: Sandbox) -> None:

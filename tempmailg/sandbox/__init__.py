@@ -20,8 +20,20 @@ from tempmailg.sandbox._faults import (
     Truncate,
 )
 from tempmailg.sandbox._inprocess import InProcessTransport
+from tempmailg.sandbox._journal import SmtpEntry, SmtpRecipient
+from tempmailg.sandbox._local_delivery import Others
 from tempmailg.sandbox._sandbox import Sandbox, run, serve
 from tempmailg.sandbox._service import JournalEntry
+from tempmailg.sandbox._smtp_faults import (
+    Greylist,
+    LateDelivery,
+    SmtpDelay,
+    SmtpDisconnect,
+    SmtpFault,
+    SmtpFaults,
+    SmtpReply,
+    SmtpStage,
+)
 from tempmailg.sandbox._state import Account, Limits, MailboxUnknownError, SandboxDomain, SandboxFullError
 
 __all__ = [
@@ -33,12 +45,15 @@ __all__ = [
     "Edit",
     "Fault",
     "Faults",
+    "Greylist",
     "Headers",
     "HtmlPage",
     "InProcessTransport",
     "JournalEntry",
+    "LateDelivery",
     "Limits",
     "MailboxUnknownError",
+    "Others",
     "RateLimited",
     "Reorder",
     "Reply",
@@ -47,6 +62,14 @@ __all__ = [
     "SandboxDomain",
     "SandboxFullError",
     "Slow",
+    "SmtpDelay",
+    "SmtpDisconnect",
+    "SmtpEntry",
+    "SmtpFault",
+    "SmtpFaults",
+    "SmtpRecipient",
+    "SmtpReply",
+    "SmtpStage",
     "Stall",
     "Status",
     "Truncate",

@@ -20,7 +20,20 @@ from attrs import asdict, define, field, frozen
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["Blob", "BytesBlob", "File", "Mail", "Slice", "address_of", "distinct", "from_base64", "parse", "to_base64"]
+__all__ = [
+    "Blob",
+    "BytesBlob",
+    "File",
+    "Mail",
+    "Slice",
+    "address_of",
+    "clean_text",
+    "distinct",
+    "from_base64",
+    "header_fields",
+    "parse",
+    "to_base64",
+]
 
 CHUNK: Final = 256 * 1024  # bytes decoded and sent at a time
 _MAX_DEPTH: Final = 64  # levels of multiparts that are opened; what lies deeper is one opaque attachment
@@ -219,6 +232,11 @@ def parse(raw: bytes | bytearray) -> Mail:
     )
 
 
+def header_fields(raw: bytes | bytearray) -> list[tuple[str, str]]:
+    """Return all header fields of an e-mail in their order, unfolded and decoded."""
+    return [(name, _unworded(value)) for name, value in _all_fields(raw[: _body_start(raw, 0, len(raw))])]
+
+
 def address_of(field: str) -> tuple[str, str]:
     """Return the name and the address of a From field's first sender, the name still encoded.
 
@@ -337,7 +355,15 @@ def _body_start(raw: bytes | bytearray, start: int, end: int) -> int:
 
 def _fields(block: bytes | bytearray) -> dict[str, str]:
     """Return the header fields, unfolded, under lower-case names; of equal ones the first counts."""
-    fields: dict[str, list[bytes | bytearray]] = {}
+    fields: dict[str, str] = {}
+    for name, value in _all_fields(block):
+        fields.setdefault(name.lower(), value)
+    return fields
+
+
+def _all_fields(block: bytes | bytearray) -> list[tuple[str, str]]:
+    """Return the header fields in their order, unfolded."""
+    fields: list[tuple[str, list[bytes | bytearray]]] = []
     current: list[bytes | bytearray] = []
     for line in block.split(b"\n"):
         if line[:1] in (b" ", b"\t"):
@@ -346,8 +372,8 @@ def _fields(block: bytes | bytearray) -> dict[str, str]:
         name, colon, value = line.rstrip(b"\r").partition(b":")
         current = [value.lstrip()]
         if colon:
-            fields.setdefault(name.decode("ascii", "replace").strip().lower(), current)
-    return {name: b"".join(lines).decode("utf-8", "replace") for name, lines in fields.items()}
+            fields.append((name.decode("ascii", "replace").strip(), current))
+    return [(name, b"".join(lines).decode("utf-8", "replace")) for name, lines in fields]
 
 
 def _content_headers(fields: dict[str, str]) -> Headers:
@@ -364,7 +390,7 @@ def _parameter(headers: Headers, name: str, header: str) -> str:
     if isinstance(value, tuple):
         charset, _, encoded = value
         value = _text(encoded.encode("raw-unicode-escape"), charset or "utf-8")
-    return _clean(unquote(value))
+    return clean_text(unquote(value))
 
 
 def _unworded(text: str) -> str:
@@ -424,11 +450,11 @@ def _uuencode(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 def _text(data: bytes, charset: str) -> str:
     try:
-        return _clean(data.decode(charset, "replace"))
+        return clean_text(data.decode(charset, "replace"))
     except (LookupError, ValueError):  # an unknown charset, or one that is no charset, such as "hex"
         return data.decode("utf-8", "replace")
 
 
-def _clean(text: str) -> str:
+def clean_text(text: str) -> str:
     """Replace half characters, which neither JSON nor a URL can carry."""
     return _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", text)

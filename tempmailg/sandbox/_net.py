@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
 __all__ = ["Refusing", "listen", "url_host"]
@@ -29,12 +30,14 @@ def url_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-async def listen(factory: Callable[[], asyncio.BaseProtocol], host: str, port: int) -> tuple[asyncio.Server, int]:
-    """Open a listening socket.
+async def listen(
+    factory: Callable[[], asyncio.BaseProtocol], host: str, port: int, tls: ssl.SSLContext | None = None
+) -> tuple[asyncio.Server, int]:
+    """Open a listening socket, whose connections begin with TLS if there is a context for it.
 
     Returns:
         The server, and the port that it got.
     """
     address = "127.0.0.1" if host == "localhost" else host  # one address, hence one port
-    server = await asyncio.get_running_loop().create_server(factory, address, port, backlog=1024)
+    server = await asyncio.get_running_loop().create_server(factory, address, port, backlog=1024, ssl=tls)
     return server, server.sockets[0].getsockname()[1]
