@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 import unicodedata
@@ -27,6 +28,7 @@ __all__ = [
     "Account",
     "Box",
     "Limits",
+    "MailboxFullError",
     "MailboxUnknownError",
     "Order",
     "Plan",
@@ -47,6 +49,8 @@ _COUNT: Final = must_be("a whole number that is not negative", is_count)
 _DOMAIN: Final = must_be("a domain's name, such as 'example.com'", is_domain)
 _FLAG: Final = must_be("true or false", lambda value: isinstance(value, bool))
 _IDLE: Final = must_be("a positive number of seconds", lambda value: is_number(value, 0, LONGEST) and value > 0)
+_FRAME: Final = 1_024  # bytes of JSON around the texts of a message or of a file
+_GROWTH: Final = 16  # bytes of JSON that a byte of a mail becomes at most: a mail of nothing but tiny files
 _FIRST_ID: Final = 2301  # the documentation's sample
 _ID_LENGTH: Final = 46  # the same
 _TOKEN_LENGTH: Final = 64
@@ -59,6 +63,10 @@ class MailboxUnknownError(TempMailError):
 
 class SandboxFullError(TempMailError):
     """A cap of the sandbox is reached; what was accepted before is kept."""
+
+
+class MailboxFullError(SandboxFullError):
+    """The list of a mailbox would be longer than clients read."""
 
 
 @frozen
@@ -85,6 +93,7 @@ class Limits:
         messages: Messages of all mailboxes together.
         total_bytes: Bytes of all messages together.
         mailboxes: Living mailboxes of all accounts together.
+        listing_bytes: Bytes that the list of one mailbox takes as JSON, files not counted; clients read no more.
         connections: Open connections of each door.
         idle_seconds: Seconds for which a connection may be silent, and which one mail or answer may take.
         journal: Requests, and SMTP transactions, that the journals remember; they forget older ones.
@@ -95,6 +104,7 @@ class Limits:
     messages: int = field(default=100_000, validator=_COUNT)
     total_bytes: int = field(default=1024 * 1024 * 1024, validator=_COUNT)
     mailboxes: int = field(default=100_000, validator=_COUNT)
+    listing_bytes: int = field(default=16 * 1024 * 1024, validator=_COUNT)
     connections: int = field(default=2_000, validator=_COUNT)
     idle_seconds: float = field(default=300.0, validator=_IDLE)
     journal: int = field(default=10_000, validator=_COUNT)
@@ -133,6 +143,7 @@ class Box:
     token: str = field(repr=False)
     messages: dict[str, Stored] = field(factory=dict[str, "Stored"], repr=False)
     version: int = 0
+    listing: int = 0  # bytes that its list takes at most
 
 
 @define(eq=False)
@@ -147,6 +158,19 @@ class Stored:
     read: Mail | None = field(default=None, repr=False)
     is_seen: bool = False
     envelope: SmtpEntry | None = field(default=None, repr=False)
+    listing: int = -1  # bytes that it takes in a list, once it was measured
+
+    @property
+    def most_listing(self) -> int:
+        """Bytes that it takes in a list at most."""
+        return self.listing if self.listing >= 0 else _FRAME + _GROWTH * self.size
+
+    def measure(self) -> None:
+        """Read it, and count what it takes in a list."""
+        if self.listing < 0:
+            mail = self.mail
+            texts = mail.subject, mail.from_name, mail.from_email, mail.content, *(3 * file.name for file in mail.files)
+            self.listing = _FRAME * (1 + len(mail.files)) + sum(map(_json_bytes, texts))
 
     @property
     def mail(self) -> Mail:
@@ -303,13 +327,17 @@ class State:
         Raises:
             MailboxUnknownError: One of the addresses is no mailbox, or no longer.
             SandboxFullError: A cap is reached.
+            MailboxFullError: With it, the list of a mailbox would be longer than clients read.
         """
         with self.lock:
             boxes = {box.id: box for box in map(self._known_box, emails)}
             size = source.size if isinstance(source, Mail) else len(source)
             self._check_room(size, len(boxes))
             at = self.clock.time() if received is None else received
-            return [self._put(box, source, size, at) for box in boxes.values()]
+            copies = [self._copy(box, source, size, at) for box in boxes.values()]
+            for copy in copies:
+                self._check_listing(copy)
+            return [self._put(copy) for copy in copies]
 
     def touch(self, message: Stored) -> None:
         """Mark a message as seen."""
@@ -326,6 +354,7 @@ class State:
         del self.messages[message.id]
         del message.box.messages[message.id]
         message.box.version += 1
+        message.box.listing -= message.most_listing
         self.total_bytes -= message.size
 
     def _known_box(self, email: str) -> Box:
@@ -334,15 +363,35 @@ class State:
             raise MailboxUnknownError(f"the sandbox has no mailbox {email!r}: create it first; perhaps it has expired")
         return box
 
-    def _put(self, box: Box, source: bytes | bytearray | Mail, size: int, received: float) -> str:
+    def _copy(self, box: Box, source: bytes | bytearray | Mail, size: int, received: float) -> Stored:
         message = Stored(self._letters(_ID_LENGTH), box, received, size, None)
         if isinstance(source, Mail):
             message.read = source
         else:
             message.raw = source
+        return message
+
+    def _check_listing(self, message: Stored) -> None:
+        """Refuse a message with which nobody could list its mailbox any more; nothing is read unless it comes close."""
+        box, most = message.box, self.limits.listing_bytes
+        if box.listing + message.most_listing <= most:
+            return
+        for other in (*box.messages.values(), message):
+            other.measure()
+        box.listing = sum(other.listing for other in box.messages.values())
+        if box.listing + message.listing > most:
+            wanted = box.listing + message.listing
+            raise MailboxFullError(
+                f"with this message the list of {box.email} would take {wanted} bytes of JSON, and clients read "
+                f"{most}: delete messages, or raise Limits(listing_bytes)"
+            )
+
+    def _put(self, message: Stored) -> str:
+        box = message.box
         box.messages[message.id] = self.messages[message.id] = message
         box.version += 1
-        self.total_bytes += size
+        box.listing += message.most_listing
+        self.total_bytes += message.size
         self.events.publish("message_delivered", id=message.id, mailbox=box.email)
         return message.id
 
@@ -381,8 +430,14 @@ class State:
         self.boxes = {mailbox_key(box.email): box for box in boxes}
         self.messages = {message.id: message for box in self.boxes.values() for message in box.messages.values()}
         self.total_bytes = sum(message.size for message in self.messages.values())
+        for box in self.boxes.values():
+            box.listing = sum(message.most_listing for message in box.messages.values())
         self.last_id, self.resets_at = last_id, resets_at
         self.events.publish("reset")
+
+
+def _json_bytes(text: str) -> int:
+    return len(json.dumps(text, ensure_ascii=False).encode(errors="replace"))
 
 
 def mailbox_key(email: str) -> str:
