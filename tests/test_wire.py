@@ -510,7 +510,7 @@ def test_a_deletion_that_is_answered_by_anything_else_is_unusable(body: bytes) -
 
 def test_the_body_of_an_attachment_is_its_value() -> None:
     """A call that returns bytes returns the body as it is, and an error status raises."""
-    call = endpoints.attachment(("m", "file.txt"))
+    call = endpoints.stream_attachment(("m", "file.txt"))
     assert wire.decode(call, answer(body=b'{"status": false}')) == b'{"status": false}'
     with pytest.raises(err.NotFoundError):
         wire.decode(call, answer({}, status=404))
