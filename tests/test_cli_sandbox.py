@@ -55,6 +55,7 @@ ARGUMENTS: list[tuple[str, str, str, Any]] = [
     ("--max-messages", "5", "limits", {"messages": 5}),
     ("--max-total-bytes", "10", "limits", {"total_bytes": 10}),
     ("--max-mailboxes", "6", "limits", {"mailboxes": 6}),
+    ("--max-listing-bytes", "2M", "limits", {"listing_bytes": 2 * 1024 * 1024}),
     ("--max-connections", "7", "limits", {"connections": 7}),
     ("--max-idle-seconds", "90s", "limits", {"idle_seconds": 90.0}),
     ("--max-journal", "8", "limits", {"journal": 8}),
