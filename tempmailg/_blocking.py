@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
+    from tempmailg import _core
     from tempmailg._models import Attachment, DomainList, DomainType, Mailbox, Message, Quota
     from tempmailg.transport import Transport
 
@@ -49,6 +50,8 @@ class Client(ClientBase):
         proxy: The URL of an HTTP proxy; by default the environment's ``HTTPS_PROXY`` and ``NO_PROXY`` decide.
         ssl_context: What to trust instead of the system's certificates.
         quota_reserve: How many requests of the quota waits and watches must leave for other calls.
+        on_attempt: Called after each request with an `Attempt`, for traces and metrics. It runs in the event loop, so
+            it must be quick; what it raises is logged and ends no call.
         user_agent: The ``User-Agent`` to send instead of this library's own.
 
     Raises:
@@ -67,6 +70,7 @@ class Client(ClientBase):
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
         quota_reserve: int = 0,
+        on_attempt: Callable[[_core.Attempt], object] | None = None,
         user_agent: str | None = None,
     ) -> None:
         try:
@@ -80,6 +84,7 @@ class Client(ClientBase):
                 proxy=proxy,
                 ssl_context=ssl_context,
                 quota_reserve=quota_reserve,
+                on_attempt=on_attempt,
                 user_agent=user_agent,
             )
         except err.ConfigurationError as error:
@@ -94,6 +99,7 @@ class Client(ClientBase):
                 proxy,
                 ssl_context,
                 quota_reserve,
+                on_attempt,
                 user_agent,
             )
             raise error.with_traceback(None) from None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import sys
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn, Self
 
@@ -48,6 +50,8 @@ class AsyncClient:
         proxy: The URL of an HTTP proxy; by default the environment's ``HTTPS_PROXY`` and ``NO_PROXY`` decide.
         ssl_context: What to trust instead of the system's certificates.
         quota_reserve: How many requests of the quota waits and watches must leave for other calls.
+        on_attempt: Called after each request with an `Attempt`, for traces and metrics. It runs in the event loop, so
+            it must be quick; what it raises is logged and ends no call.
         user_agent: The ``User-Agent`` to send instead of this library's own.
 
     Raises:
@@ -66,22 +70,25 @@ class AsyncClient:
         proxy: str | None = None,
         ssl_context: ssl.SSLContext | None = None,
         quota_reserve: int = 0,
+        on_attempt: Callable[[_core.Attempt], object] | None = None,
         user_agent: str | None = None,
     ) -> None:
         try:
             seconds = settings.seconds_of("timeout", timeout)
             retries = settings.count_of("max_retries", max_retries)
-            agent = settings.user_agent_of(user_agent, default=f"tempmailg/{__version__}")
             reserve = settings.count_of("quota_reserve", quota_reserve)
             if transport is not None:
                 _check_alone(base_url, session, proxy, ssl_context)
                 api_key = api_key or transport.api_key
             key = settings.key_of(api_key)
             chosen = transport or _real_transport(base_url, session, proxy, ssl_context)
+            agent = settings.user_agent_of(user_agent, default=_own_user_agent())
         except err.ConfigurationError as error:
             del api_key, base_url, proxy  # they may be secret, and a traceback may show the locals of its frames
             raise error.with_traceback(None) from None
-        core = _core.Core(key, chosen, agent, owns_transport=transport is None, quota_reserve=reserve)
+        core = _core.Core(
+            key, chosen, agent, owns_transport=transport is None, quota_reserve=reserve, on_attempt=on_attempt
+        )
         self._sender = _core.Sender(core, seconds, retries)
 
     def with_options(self, *, timeout: float | None = None, max_retries: int | None = None) -> Self:
@@ -114,7 +121,7 @@ class AsyncClient:
 
     def __repr__(self) -> str:
         sender: _core.Sender | None = getattr(self, "_sender", None)  # None while __init__ fails
-        return f"<{type(self).__name__}{' closed' if sender and sender.core.closed else ''}>"
+        return f"<{type(self).__name__}{f' {sender.summary}' if sender else ''}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
@@ -635,6 +642,13 @@ class AsyncClient:
             A context manager. Inside it the request that would be one too many raises `QuotaExceededError` unsent.
         """
         return request_budget(settings.count_of("requests", requests, least=1))
+
+
+def _own_user_agent() -> str:
+    """Return what this client calls itself: versions of the library, Python, the system and, if it is used, aiohttp."""
+    http = sys.modules.get("aiohttp")
+    parts = [f"tempmailg/{__version__}", f"Python/{platform.python_version()}", platform.system() or "unknown"]
+    return " ".join(parts if http is None else [*parts, f"aiohttp/{http.__version__}"])
 
 
 def _check_alone(*settings_of_the_real_transport: object) -> None:
