@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tempmailg._aiohttp import AiohttpTransport
     from tempmailg._blocking import Client
     from tempmailg._client import AsyncClient
+    from tempmailg._core import Attempt
     from tempmailg._errors import (
         APIConnectionError,
         APIResponseError,
@@ -57,6 +58,7 @@ _HOMES = {
     "_aiohttp": ("AiohttpTransport",),
     "_blocking": ("Client",),
     "_client": ("AsyncClient",),
+    "_core": ("Attempt",),
     "_errors": (
         "APIConnectionError",
         "APIResponseError",
@@ -100,6 +102,7 @@ __all__ = [
     "AsyncClient",
     "Attachment",
     "AttachmentStream",
+    "Attempt",
     "AuthenticationError",
     "BadRequestError",
     "BlockingAttachmentStream",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     import aiohttp
 
+    from tempmailg import _core
     from tempmailg._models import Attachment, DomainList, DomainType, Mailbox, Message, MessageList, Quota
     from tempmailg._quota import Preference
     from tempmailg._waiting import Cleared, Forecast
@@ -55,6 +56,8 @@ class Client(ClientBase):
         quota_reserve: How many requests of the quota waits and watches must leave for other calls.
         preference: What waits and watches care for more: ``fast`` delivers early for about twice the requests,
             ``thrifty`` takes less than half of them. Where the quota is scarce, all of them become rarer.
+        on_attempt: Called after each request with an `Attempt`, for traces and metrics. It runs in the event loop, so
+            it must be quick; what it raises is logged and ends no call.
         user_agent: The ``User-Agent`` to send instead of this library's own.
 
     Raises:
@@ -74,6 +77,7 @@ class Client(ClientBase):
         ssl_context: ssl.SSLContext | None = None,
         quota_reserve: int = 0,
         preference: Preference = "balanced",
+        on_attempt: Callable[[_core.Attempt], object] | None = None,
         user_agent: str | None = None,
     ) -> None:
         try:
@@ -88,6 +92,7 @@ class Client(ClientBase):
                 ssl_context=ssl_context,
                 quota_reserve=quota_reserve,
                 preference=preference,
+                on_attempt=on_attempt,
                 user_agent=user_agent,
             )
         except err.ConfigurationError as error:
@@ -103,6 +108,7 @@ class Client(ClientBase):
                 ssl_context,
                 quota_reserve,
                 preference,
+                on_attempt,
                 user_agent,
             )
             raise error.with_traceback(None) from None

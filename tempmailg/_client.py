@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import sys
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn, Self
 
@@ -54,6 +56,8 @@ class AsyncClient:
         quota_reserve: How many requests of the quota waits and watches must leave for other calls.
         preference: What waits and watches care for more: ``fast`` delivers early for about twice the requests,
             ``thrifty`` takes less than half of them. Where the quota is scarce, all of them become rarer.
+        on_attempt: Called after each request with an `Attempt`, for traces and metrics. It runs in the event loop, so
+            it must be quick; what it raises is logged and ends no call.
         user_agent: The ``User-Agent`` to send instead of this library's own.
 
     Raises:
@@ -73,13 +77,13 @@ class AsyncClient:
         ssl_context: ssl.SSLContext | None = None,
         quota_reserve: int = 0,
         preference: Preference = "balanced",
+        on_attempt: Callable[[_core.Attempt], object] | None = None,
         user_agent: str | None = None,
     ) -> None:
         try:
             log_as_environment_says()
             seconds = settings.seconds_of("timeout", timeout)
             retries = settings.count_of("max_retries", max_retries)
-            agent = settings.user_agent_of(user_agent, default=f"tempmailg/{__version__}")
             reserve = settings.count_of("quota_reserve", quota_reserve)
             waiting.check_preference(preference)
             if transport is not None:
@@ -87,6 +91,7 @@ class AsyncClient:
                 api_key = api_key or transport.api_key
             key = settings.key_of(api_key)
             chosen = transport or _real_transport(base_url, session, proxy, ssl_context)
+            agent = settings.user_agent_of(user_agent, default=_own_user_agent())
         except err.ConfigurationError as error:
             del api_key, base_url, proxy  # they may be secret, and a traceback may show the locals of its frames
             raise error.with_traceback(None) from None
@@ -97,6 +102,7 @@ class AsyncClient:
             owns_transport=transport is None,
             quota_reserve=reserve,
             preference=preference,
+            on_attempt=on_attempt,
         )
         self._sender = _core.Sender(core, seconds, retries)
 
@@ -130,7 +136,7 @@ class AsyncClient:
 
     def __repr__(self) -> str:
         sender: _core.Sender | None = getattr(self, "_sender", None)  # None while __init__ fails
-        return f"<{type(self).__name__}{' closed' if sender and sender.core.closed else ''}>"
+        return f"<{type(self).__name__}{f' {sender.summary}' if sender else ''}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
@@ -721,6 +727,13 @@ class AsyncClient:
             A context manager. Inside it the request that would be one too many raises `QuotaExceededError` unsent.
         """
         return request_budget(settings.count_of("requests", requests, least=1))
+
+
+def _own_user_agent() -> str:
+    """Return what this client calls itself: versions of the library, Python, the system and, if it is used, aiohttp."""
+    http = sys.modules.get("aiohttp")
+    parts = [f"tempmailg/{__version__}", f"Python/{platform.python_version()}", platform.system() or "unknown"]
+    return " ".join(parts if http is None else [*parts, f"aiohttp/{http.__version__}"])
 
 
 def _check_alone(*settings_of_the_real_transport: object) -> None:

@@ -63,8 +63,11 @@ class ClientBase:
         self._lease.close()
 
     def __repr__(self) -> str:
-        lease: Lease | None = getattr(self, "_lease", None)  # None while __init__ fails
-        return f"<{type(self).__name__}{' closed' if lease and lease.closed else ''}>"
+        client: AsyncClient | None = getattr(self, "_client", None)  # None while __init__ fails
+        if client is None:
+            return f"<{type(self).__name__}>"
+        details = repr(client).partition(" ")[2].removesuffix(">").removesuffix(" closed")
+        return f"<{type(self).__name__} {details}{' closed' if self._lease.closed else ''}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(

@@ -7,6 +7,7 @@ import copy
 import gc
 import os
 import pickle
+import re
 import signal
 import threading
 import traceback
@@ -330,7 +331,7 @@ def test_a_client_that_sent_nothing_has_no_thread(sandbox: Sandbox) -> None:
     before = threading.active_count()
     with Client(transport=sandbox.transport()) as client:
         assert threading.active_count() == before
-    assert repr(client) == "<Client closed>"
+    assert repr(client) == f"<Client {sandbox.transport().base_url} timeout=30 max_retries=2 closed>"
 
 
 # ---------------------------------------------------------------------------------------------------------- event loops
@@ -546,7 +547,7 @@ def test_a_client_holds_secrets_and_is_never_copied(client: Client) -> None:
     for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
         with pytest.raises(TypeError, match="cannot be pickled or copied"):
             attempt(client)
-    assert repr(client) == "<Client>"
+    assert re.fullmatch(r"<Client http://[a-z0-9.:/]+ timeout=30 max_retries=2>", repr(client))
 
 
 async def test_a_session_is_refused() -> None:
