@@ -340,7 +340,7 @@ class Poller:
     def _publish(self, inbox: Inbox, news: News) -> None:
         """Deliver to the listeners what a poll brought."""
         self._faults = inbox.faults = inbox.verdicts = 0
-        self._window.succeeded()
+        self._window.succeeded(inbox.ended - inbox.begun)
         inbox.error, inbox.succeeded = None, inbox.begun
         if news.messages is not None:
             new = [listener.on_messages(inbox.email, news.messages, news.unreadable) for listener in inbox.listeners]
