@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tempmailg._endpoints import Call
-    from tempmailg._models import Quota
     from tempmailg._quota import Preference
     from tempmailg._settings import Secret
     from tempmailg.transport import ResponseStream, Transport
