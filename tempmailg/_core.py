@@ -13,6 +13,7 @@ from tempmailg import _errors as err
 from tempmailg import _wire as wire
 from tempmailg._budget import take_from_request_budget
 from tempmailg._models import Quota
+from tempmailg._public import public
 from tempmailg._quota import QuotaBook
 from tempmailg._retry import RetryBudget, retry_delay, was_not_processed
 from tempmailg.transport import Request, Response
@@ -48,6 +49,7 @@ class Background(Protocol):
         ...
 
 
+@public
 @frozen
 class Attempt:
     """One request of a call, as it ended: what `on_attempt` gets. It holds no address, no text and no secret.

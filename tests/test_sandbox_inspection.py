@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from support.control import KEY, call, control, mailbox, sent
 
-from tempmailg.sandbox import Sandbox
+from tempmailg.sandbox import Limits, Sandbox, SandboxFullError
 
 MAIL = (
     b"From: Example Shop <shop@example.org>\r\nTo: list@example.org\r\nReply-To: help@example.org\r\n"
@@ -93,6 +93,20 @@ def test_refused_mail_leaves_a_trace(sandbox: Sandbox) -> None:
     assert call(sandbox, "GET", f"/_sandbox/smtp/journal/{refused['id']}/raw")[0] == 404
     control(sandbox, "DELETE", "journal")
     assert control(sandbox, "GET", "smtp/journal") == []
+
+
+def test_a_full_mailbox_refuses_mail_and_says_why() -> None:
+    """Mail that would make a mailbox's list too long for clients is refused, and the journal says why."""
+    with Sandbox(limits=Limits(listing_bytes=2_000)) as sandbox:
+        email = mailbox(sandbox)
+        send(sandbox, email)
+        with pytest.raises(smtplib.SMTPDataError, match="longer than clients read"):
+            send(sandbox, email)
+        (refused,) = control(sandbox, "GET", "smtp/journal?status=refused")
+        assert (refused["status"], "delete messages" in refused["reason"]) == (552, True)
+        with pytest.raises(SandboxFullError, match=email):
+            sandbox.deliver(email, text="one more")
+        assert len(control(sandbox, "GET", "messages")) == 1
 
 
 @pytest.mark.parametrize(

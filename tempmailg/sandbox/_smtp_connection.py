@@ -20,7 +20,7 @@ from tempmailg.sandbox._journal import SmtpEntry
 from tempmailg.sandbox._mail import clean_text
 from tempmailg.sandbox._smtp_faults import LateDelivery, SmtpDelay, SmtpDisconnect, SmtpReply
 from tempmailg.sandbox._smtp_transaction import Transaction, address_in, bounded, read_path
-from tempmailg.sandbox._state import MailboxUnknownError, SandboxFullError
+from tempmailg.sandbox._state import MailboxFullError, MailboxUnknownError, SandboxFullError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -382,6 +382,8 @@ class Connection(SMTP):
             transaction.message_ids = self._door.delivery.deliver(addresses, mail)
         except MailboxUnknownError:
             return "550 5.1.1 A mailbox expired while the mail was sent"
+        except MailboxFullError:
+            return "552 5.2.2 With this mail, the list of a mailbox would be longer than clients read: delete messages"
         except SandboxFullError:
             return "452 4.3.1 The sandbox is full"
         return "250 OK"
