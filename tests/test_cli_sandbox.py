@@ -54,6 +54,7 @@ ARGUMENTS: list[tuple[str, str, str, Any]] = [
     ("--max-message-bytes", "1M", "limits", {"message_bytes": 1024 * 1024}),
     ("--max-messages", "5", "limits", {"messages": 5}),
     ("--max-total-bytes", "10", "limits", {"total_bytes": 10}),
+    ("--max-listing-bytes", "2k", "limits", {"listing_bytes": 2048}),
     ("--max-mailboxes", "6", "limits", {"mailboxes": 6}),
     ("--max-connections", "7", "limits", {"connections": 7}),
     ("--max-idle-seconds", "90s", "limits", {"idle_seconds": 90.0}),

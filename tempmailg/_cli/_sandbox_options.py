@@ -47,6 +47,7 @@ _ONE: Final = (
     ("max-message-bytes", SIZE, "SIZE", "Refuse more than this: in one e-mail (80M by default),"),
     ("max-messages", COUNT, "COUNT", "in messages of all mailboxes,"),
     ("max-total-bytes", SIZE, "SIZE", "in all of them together,"),
+    ("max-listing-bytes", SIZE, "SIZE", "in one mailbox's list,"),
     ("max-mailboxes", COUNT, "COUNT", "in living mailboxes,"),
     ("max-connections", COUNT, "COUNT", "in open connections,"),
     ("max-idle-seconds", DURATION, "DURATION", "in silence of a connection."),
