@@ -251,3 +251,14 @@ class TestIntent:
         urls = ("https://pond.example/a?k=Tq93kPzw1", "https://pond.example/b?k=Tq93kPzw1")
         text = f"Please confirm your address [1] or see our news [2].\n\n[1] {urls[0]}\n[2] {urls[1]}\n"
         assert _link(text, "One step is left: confirm it", is_html=False) == urls[0]
+
+    def test_an_address_may_speak_for_itself(self) -> None:
+        """In a language without a table, the only address made for its reader that asks for something is the answer."""
+        url = "https://pond.example/verify?token=Tq93kPzw1"
+        html = f"<p>Blorvi wemta kolu drast.</p><a href='{url}'>Blorvi</a><p><a href='https://x.example/a'>Fen</a></p>"
+        assert _link(html, "Wemta kolu") == url
+
+    def test_a_calendar_invitation_is_no_invitation_to_a_team(self) -> None:
+        """Answering an event is nothing to sign in with."""
+        pair = "<a href='https://pond.example/y/Tq93kPzw1'>Yes</a> <a href='https://pond.example/n/Tq93kPzw1'>No</a>"
+        assert _link(f"<p>Ruth invited you to an event.</p>{pair}", "Calendar invitation: Rowing") is None

@@ -45,7 +45,7 @@ NAMED_OTHER = Clue(-7.0, "called something else")
 FOLLOWED_BY_OTHER = Clue(-2.0, "followed by the name of something else")
 SAMPLE = Clue(-7.0, "given as an example")
 CITED = Clue(-7.0, "in a sentence that is cited")
-VOID = Clue(-6.0, "it counts no more")
+VOID = Clue(-8.0, "it counts no more")
 QUOTED = Clue(-6.0, "in a quoted message")
 AMOUNT = Clue(-6.0, "an amount")
 PRICES = Clue(-2.5, "beside a percentage")
@@ -97,8 +97,8 @@ _FOLLOWS = 20
 """Characters between a number and the name of something else after it, at most."""
 _RIVAL = 2.0
 """Points from which a value could be a code."""
-_TELLING = 800
-"""Characters of a message that are read to tell its language."""
+_START = 800
+"""Characters of a message that show its language and its subject."""
 _BEGINNING = 300
 """Characters of a text whose words also count for a code in the subject."""
 _SOLE, _BRIEF = 24, 60
@@ -109,6 +109,8 @@ _NEEDS_NAME = frozenset({Shape.LETTERS, Shape.LETTER_BLOCKS, Shape.PHRASE, Shape
 _CLEAR_SHAPES = frozenset(
     {Shape.DIGITS_6, Shape.GROUPED, Shape.SPACED, Shape.BLOCKS, Shape.MIXED, Shape.LETTER_BLOCKS, Shape.PREFIXED}
 )
+_DIGITS = frozenset({Shape.DIGITS_6, Shape.DIGITS_4_TO_8, Shape.GROUPED, Shape.SPACED})
+_CLAUSE = re.compile(r"[,;，、؛،]")
 _JOINER = re.compile(r"[ '’-]*")
 _DESCRIBED = re.compile(r"[ \t]*(?:(?:no|nr|n[°ºo]|num|№|#)[.]?[ \t]*)?", re.IGNORECASE)
 _PRICE = re.compile(r"%")
@@ -179,7 +181,7 @@ def find(mail: Mail, fits: Callable[[str], bool] | None = None) -> list[Finding]
         return []
     if all(_is_inside(span, mail.quoted) for span in spans[1]):
         places = (places[0], places[1]._replace(quoted=()))  # a mail that sets its code as a quotation
-    languages = languages_of(f"{subject} {text[:_TELLING]}")
+    languages = languages_of(f"{subject} {text[:_START]}")
     general = tuple(_mail_clues(subject, text, languages))
     judged = (_judge(place, found, general, languages) for place, found in zip(places, spans, strict=True))
     findings = list(chain.from_iterable(judged))
@@ -262,7 +264,7 @@ def _ceilings(spans: Sequence[Span], end: int) -> list[int]:
 
 def _word_clues(span: Span, text: str, around: Context, hits: _Hits) -> Iterator[Clue]:
     """Yield what the words around a span say about it."""
-    name = _name_clue(span, around, hits)
+    name = _name_clue(span, text, around, hits)
     if name and (name is not NAMED_PASSWORD or span.value.isdigit()):
         yield name
     if name is NAMED_OTHER:
@@ -324,15 +326,15 @@ def _is_cited(span: Span, text: str, around: Context) -> bool:
     return len(inside.split()) > 1 and bool(closed) and closed.lstrip(".!,")[:1] in _CITATION_ENDS
 
 
-def _name_clue(span: Span, around: Context, hits: _Hits) -> Clue | None:
+def _name_clue(span: Span, text: str, around: Context, hits: _Hits) -> Clue | None:
     """Return the clue of what a span is called: by the words before it, else after it, else in the next sentence."""
     here = bool(kinds_of(hits.before) & _NAMING)
     part, end = (hits.before, span.start) if here else (hits.lead, around.lead.end)
-    named = _named_before(part, end, _LABEL if here else _HEADING)
+    named = _named_before(part, text, end, _LABEL if here else _HEADING)
     return named or _name_after(span, hits)
 
 
-def _named_before(hits: Sequence[Hit], end: int, reach: int) -> Clue | None:
+def _named_before(hits: Sequence[Hit], text: str, end: int, reach: int) -> Clue | None:
     """Return what the words before a place say comes there.
 
     The nearest word names it, with exceptions: a sentence that asks to type something means the code; the code of an
@@ -352,7 +354,8 @@ def _named_before(hits: Sequence[Hit], end: int, reach: int) -> Clue | None:
         return NAMED_DIRECTLY if gap <= _NEXT else NAMED_HERE if gap <= _NEAR else NAMED_BEFORE
     if last.kind & Kind.SECRET:
         return NAMED_PASSWORD if end - last.end <= _BESIDE else None
-    return NAMED_OTHER if end - last.end <= reach else None
+    asked = any(hit.kind & Kind.ENTER and hit.start >= last.end for hit in hits)
+    return NAMED_OTHER if end - last.end <= reach and not asked and not _CLAUSE.search(text, last.end, end) else None
 
 
 def _name_after(span: Span, hits: _Hits) -> Clue | None:
@@ -388,7 +391,7 @@ def _mail_clues(subject: str, text: str, languages: Languages | None) -> Iterato
         yield SUBJECT_PURPOSE
     if not kinds & _CODE and (kinds & Kind.OTHER or not kinds & Kind.ACT):
         yield from _subject_doubts(subject, kinds, text)
-    size = len(_DECORATION.sub("", subject + text[:_TELLING]))
+    size = len(_DECORATION.sub("", subject + text[:_START]))
     if size <= _BRIEF and not (kinds & Kind.OTHER and not kinds & _CODE):
         yield SOLE if size <= _SOLE else BRIEF
     if _DIALLING.search(text):
@@ -399,11 +402,11 @@ def _subject_doubts(subject: str, kinds: int, text: str) -> Iterator[Clue]:
     """Yield what speaks against a code in a message whose subject does not announce one."""
     if kinds & Kind.OTHER:
         yield SUBJECT_OTHER
-        if _AMOUNT.search(text, 0, _TELLING):
+        if _AMOUNT.search(text, 0, _START):
             yield TRADE
     elif subject and not kinds & (_PURPOSE | Kind.LABEL):
         yield SUBJECT_SILENT
-    if kinds_of(find_words(f"{subject} {text[:_TELLING]}", EVERYWHERE)) & Kind.MEETING:
+    if kinds_of(find_words(f"{subject} {text[:_START]}", EVERYWHERE)) & Kind.MEETING:
         yield MEETING
 
 
@@ -418,7 +421,8 @@ def _doubts(span: Span, clues: Sequence[Clue]) -> Iterator[Clue]:
         yield UNNAMED_LETTERS
     elif not named and not any(reasons.issubset(clues) for reasons in _INSTEAD_OF_A_NAME):
         yield UNNAMED
-    if not _AIMS.intersection(clues) and not {ALONE, LOUD, TYPED_HERE}.issubset(clues):
+    shown = {ALONE, LOUD}.issubset(clues) and (TYPED_HERE in clues or (named and span.shape in _DIGITS))
+    if not shown and not _AIMS.intersection(clues):
         yield AIMLESS
 
 
@@ -473,7 +477,7 @@ def _with_compounds(text: str, hits: list[Hit]) -> list[Hit]:
     words = [index for index, hit in enumerate(hits) if hit.kind & (_NAMING | _PURPOSE)]
     joined = list(hits)
     for left, right in pairwise(words):
-        one, other = hits[left], hits[right]
+        one, other = joined[left], hits[right]
         if not _adjoin(text, hits, left, right):
             continue
         for index, beside in ((left, other), (right, one)):
@@ -485,8 +489,8 @@ def _beside(known: Hit, hit: Hit, other: Hit) -> Hit:
     """Return what a word is beside another one."""
     if hit.kind & (_CODE | Kind.SECRET) and other.kind & Kind.OTHER:
         return hit._replace(kind=Kind.OTHER)
-    if hit.kind & Kind.NUMBER and other.kind & Kind.OTHER:
-        return hit._replace(kind=Kind.OTHER)
+    if hit.kind & (Kind.NUMBER | Kind.PROOF) and not hit.kind & Kind.ACT and other.kind & Kind.OTHER:
+        return hit._replace(kind=hit.kind | Kind.OTHER)  # and so is what stands beside it: "Wi-Fi access code"
     if hit.kind & Kind.NUMBER and other.kind & (_PURPOSE | Kind.OTP) and not other.kind & Kind.LABEL:
         return known if known.kind & Kind.OTHER else hit._replace(kind=Kind.CODE)
     if hit.kind & Kind.NUMBER and other.kind & Kind.LABEL:

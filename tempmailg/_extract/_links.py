@@ -68,9 +68,14 @@ MEETING = Clue(-8.0, "the message invites to a meeting")
 TRADE = Clue(-1.5, "the message speaks of prices")
 MAIL_ASKS = Clue(1.0, "the message begins by asking for it")
 ONLY = Clue(1.0, "the only link of its kind")
+SPEAKS_FOR_ITSELF = Clue(2.0, "its address says what the words around it do not")
 ONLY_YES = Clue(1.0, "beside it stands another answer")
 REPEATED = Clue(0.5, "given twice")
 
+_READABLE = {
+    *(AVOIDED, ANSWERS_NO, AVOIDED_BEFORE, DENIED, AVOIDED_ADDRESS, SUBJECT_OTHER, NOTICE, NOTICE_AND_MORE, MEETING),
+    *(TRADE, ASKS, ASKED, ASKED_AFTER, SUBJECT_ASKS),
+}
 _FOR_ONE_READER = {PERSONAL, PERHAPS_PERSONAL}
 _ASKING = Kind.ACT | Kind.SECRET | Kind.INVITE
 
@@ -315,10 +320,18 @@ def _with_only(findings: list[Finding]) -> list[Finding]:
             break
     if len(personal) == 1:
         findings[personal[0]] = _with_clue(findings[personal[0]], ONLY)
+        if _speaks_for_itself(findings[personal[0]]):
+            findings[personal[0]] = _with_clue(findings[personal[0]], SPEAKS_FOR_ITSELF)
     answers = [index for index, finding in enumerate(findings) if ANSWERS_YES in finding.clues]
     if len(answers) == 1 and len(personal) > 1:
         findings[answers[0]] = _with_clue(findings[answers[0]], ONLY_YES)
     return sorted(findings, key=lambda finding: -finding.points)
+
+
+def _speaks_for_itself(finding: Finding) -> bool:
+    """Whether an address asks for something in a message whose words say nothing, as in a language without a table."""
+    clues = set(finding.clues)
+    return {ADDRESS_ASKS, PERSONAL} <= clues and not clues & _READABLE and _ALNUM.search(finding.link.text) is not None
 
 
 def _with_clue(finding: Finding, clue: Clue) -> Finding:

@@ -16,11 +16,11 @@ MAX_SPANS = 60
 """Passages that are judged: the first and the last of a message; lists of numbers are longer."""
 
 _MAX_MATCHES = 600
-"""Passages of one writing that are looked at; the terms of a contract hold a few hundred numbers."""
+"""Passages of one writing that are examined; the terms of a contract hold a few hundred numbers."""
 
 
 class Shape(Enum):
-    """How a code is written: a description for people, and how much it looks like a code (points)."""
+    """How a code is written: a description for people, and how much it resembles a code (points)."""
 
     DIGITS_6 = "six digits", 2.0
     DIGITS_4_TO_8 = "four to eight digits", 1.0
@@ -155,9 +155,10 @@ def _numeral_shape(numeral: str) -> Shape | None:
     groups = tuple(len(group) for group in numeral.split(joiner))
     if set(groups) == {1} and _MIN_DIGITS <= len(groups) <= _MAX_CODE_DIGITS and joiner in " \t-":
         return Shape.SPACED
-    if joiner not in " -" or all(int(group) in _YEARS for group in numeral.split(joiner)):
+    shape = Shape.GROUPED if groups in _GROUPS else Shape.UNEVEN if groups in _UNEVEN_GROUPS else None
+    if shape is None or joiner not in " -" or all(int(group) in _YEARS for group in numeral.split(joiner)):
         return None
-    return Shape.GROUPED if groups in _GROUPS else Shape.UNEVEN if groups in _UNEVEN_GROUPS else None
+    return shape
 
 
 def _digits_shape(digits: str) -> Shape | None:

@@ -14,6 +14,11 @@ from tempmailg._extract._words import written
 _MONEY = "$€£¥₹₽₩₺₴₸₫฿₪₦₱₡₲₵₼₾"
 _NUMBER = r"(?:\d{1,3}(?:[ .,'’]\d{3}){1,4}(?:[.,]\d{1,2})?|\d{1,15}(?:[.,]\d{1,2})?)"
 _MAX_NAMES = 8
+_MAX_NUMBERED = 6_000
+"""Characters of lines with digits that are read at either end of a text; what is between them holds no code."""
+_LONGEST_PART = 200
+_END_OF_PART = re.compile(r"[ \n]")
+_WORD_CHARACTER = re.compile(r"[^\W_]")
 _DIGIT = re.compile(r"[0-9]")
 
 _FORMS: tuple[tuple[str, str], ...] = (
@@ -97,6 +102,19 @@ def without_typed(text: str) -> str:
 
 
 def _without_typed(text: str) -> str:
+    if len(text) > 2 * _MAX_NUMBERED:
+        start, end = _end_of_part(text, _MAX_NUMBERED), _end_of_part(text, len(text) - _MAX_NUMBERED)
+        middle = _WORD_CHARACTER.sub(" ", text[start:end])
+        return _without_forms(text[:start]) + middle + _without_forms(text[end:])
+    return _without_forms(text)
+
+
+def _end_of_part(text: str, position: int) -> int:
+    found = _END_OF_PART.search(text, position, position + _LONGEST_PART)
+    return found.start() if found else position
+
+
+def _without_forms(text: str) -> str:
     for mark, pattern in _PATTERNS:
         if mark in text:
             text = pattern.sub(_blank, text)

@@ -125,12 +125,12 @@ def kinds_of(hits: Iterable[Hit]) -> int:
 
 
 def languages_of(text: str) -> Languages | None:
-    """Return the languages whose words stand in a text, or None where too few stand there to tell."""
+    """Return the languages whose words stand in a text, or None where too few stand there to know."""
     counts: Counter[str] = Counter()
     for entry in _all_entries(fold(text)):
         for language, _ in entry.meanings:
             counts[language] += len(entry.stem)
-    if max(counts.values(), default=0) < _TELLING:
+    if max(counts.values(), default=0) < _ENOUGH:
         return None
     english = counts["en"]
     most = max((count for language, count in counts.items() if language not in EVERYWHERE), default=0)
@@ -159,8 +159,8 @@ def _all_entries(text: str) -> Iterator[_Entry]:
 _BESIDE_ENGLISH = 3
 """How many times as many English words may stand beside another language: signatures and buttons are often English."""
 
-_TELLING = 10
-"""Letters of the words of one language that tell that a message speaks it."""
+_ENOUGH = 10
+"""Letters of the words of one language from which a message is believed to speak it."""
 
 
 def find_words(text: str, languages: Languages | None) -> tuple[Hit, ...]:
@@ -211,10 +211,10 @@ def _hits(text: str, view: _View, first: int, last: int) -> Iterator[Hit]:
             continue
         for stem, ends_word, parted, kind in view.at(text, start):
             if text.startswith(stem, start):
-                done_if_found = start + len(stem)
-                end = _end(text, done_if_found, ends_word=ends_word, parted=parted)
+                stem_end = start + len(stem)
+                end = _end(text, stem_end, ends_word=ends_word, parted=parted)
                 if end:
-                    done = done_if_found
+                    done = stem_end
                     yield Hit(start, end, kind)
                     break
 
