@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tempmailg import AsyncClient, WaitTimeoutError
 from tempmailg._cli._times import ago, clock, until
 from tempmailg.sandbox import Edit, RateLimited, Reorder, Stall, Status
 
@@ -406,7 +407,9 @@ def _watched(shell: Shell, address: str, count: int) -> list[str]:
 
 
 def _ids(path: str) -> list[str]:
-    return [each for ids in json.loads(Path(path).read_text()).values() for each in ids]
+    """Return the ids that a state file holds: its lines are lists, those of what was seen begin so."""
+    lines = [json.loads(line) for line in Path(path).read_text().splitlines()]
+    return [each for kind, *rest in lines if kind == "seen" for each in rest[1:]]
 
 
 def _until(condition: Any) -> None:
@@ -415,6 +418,22 @@ def _until(condition: Any) -> None:
             return
         threading.Event().wait(0.05)
     raise AssertionError("it never came true")
+
+
+def test_wait_asks_as_often_as_it_is_told(shell: Shell, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--poll-interval` reaches the client in seconds, and `--timeout 0` asks once."""
+    asked: list[dict[str, Any]] = []
+
+    async def wait_for_message(_client: object, _mailbox: object, **criteria: Any) -> None:
+        asked.append(criteria)
+        raise WaitTimeoutError("in vain")
+
+    before = len(shell.sandbox.journal)
+    assert shell.run("wait", address, "--timeout", "0").status == 124
+    assert len(shell.sandbox.journal) == before + 1
+    monkeypatch.setattr(AsyncClient, "wait_for_message", wait_for_message)
+    assert shell.run("wait", address, "--timeout", "2m", "--poll-interval", "1.5m").status == 124
+    assert (asked[0]["timeout"], asked[0]["poll_interval"]) == (120.0, 90.0)
 
 
 def test_watch_ends_when_its_mailbox_is_gone(shell: Shell, address: str) -> None:
@@ -429,13 +448,13 @@ def test_watch_ends_when_its_mailbox_is_gone(shell: Shell, address: str) -> None
     assert outcome.status == 0
 
 
-@pytest.mark.parametrize("text", ["", "[]", "\x00"])
+@pytest.mark.parametrize("text", ["[]", "{}", "\x00", "a line of somebody else", "[[]]\n", '["seen"\n'])
 def test_a_damaged_watch_state_is_refused(shell: Shell, address: str, text: str) -> None:
     """A state file that is none is not overwritten: it may be another file."""
     Path("notes").write_text(text)
     outcome = shell.run("watch", address, "--state", "notes")
     assert outcome.status == 1
-    assert "notes is no state of a watch" in outcome.stderr
+    assert "notes is no state file of a watch" in outcome.stderr
     assert Path("notes").read_text() == text
 
 
