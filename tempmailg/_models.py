@@ -16,7 +16,7 @@ from tempmailg._serial import ONLY_IF_FILLED, SECRET, Value
 
 if TYPE_CHECKING:
     import re
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from tempmailg._errors import APIResponseError
     from tempmailg._extract import CodeCandidate, LinkCandidate
@@ -147,6 +147,26 @@ class Message(Value):
         from tempmailg import _extract
 
         return _extract.to_text(self.content, is_html=self.is_html)
+
+    def as_page(self, attachments: Mapping[str, bytes] | None = None, *, links: bool = False) -> str:
+        """Return a complete HTML document that shows the message in a browser, and does nothing else.
+
+        Nothing in it loads anything, runs a script, sends a form or leads the browser elsewhere, whatever the sender
+        wrote: the content stands in a sandboxed frame under a policy that forbids it.
+
+        Args:
+            attachments: Files by name, such as ``{"logo.png": data}``: images that the message shows from within
+                (``cid:``) are put in their place. Without it they stay empty.
+            links: Whether a click on a link opens it, in a new tab and without a referrer.
+
+        Returns:
+            The document; write it to a file in UTF-8.
+        """
+        from tempmailg import _page
+
+        return _page.safe_page(
+            self.content, is_html=self.is_html, title=self.subject, attachments=attachments, links=links
+        )
 
     def find_code(self, *, length: int | None = None, pattern: str | re.Pattern[str] | None = None) -> str | None:
         """Return the one code that the message asks its reader to type, or None rather than a guess.

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import html
 import os
-import re
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, Final, Literal, ParamSpec
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec
 
 import attrs
 import click
@@ -22,6 +20,7 @@ from tempmailg._cli._screen import AnswerLostError, Screen
 from tempmailg._cli._session import Session, opened
 from tempmailg._cli._times import ago, clock, stamp, until
 from tempmailg._models import Mailbox
+from tempmailg._page import safe_page
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -177,28 +176,11 @@ def _bytes(file: Attachment) -> str:
     return "unknown" if file.size is None else str(file.size)
 
 
-# A browser that shows the file must neither report that to the sender nor run anything. The policy forbids it to load
-# and to run; the frame keeps `<meta http-equiv=refresh>` from leading it elsewhere.
-_PAGE: Final = """\
-<!doctype html><meta charset="utf-8"><meta http-equiv="Content-Security-Policy" \
-content="default-src 'none'; style-src 'unsafe-inline'; img-src data:; form-action 'none'; base-uri 'none'">
-<title>{title}</title><style>html, body, iframe {{ width: 100%; height: 100%; margin: 0; border: 0 }}</style>
-<iframe sandbox title="The mail" srcdoc="{content}"></iframe>
-"""
-
-
-# Browsers connect to what a frame or `<link rel=preconnect>` names before they ask the policy: under another name they
-# are nothing to a browser, and what they would load is forbidden anyway.
-_CONNECTING_TAGS: Final = re.compile(r"<(/?)(?=i?frame|link|object|embed|fencedframe|portal)", re.IGNORECASE)
-
-
 async def save_html(session: Session, message_id: str, to: str | None) -> None:
     """Write a message's content to an HTML file and print its path."""
     message = await session.client.get_message(message_id)
-    content = message.content if message.is_html else f"<pre>{html.escape(message.content)}</pre>"
     path = _new_file(to)
-    content = _CONNECTING_TAGS.sub(r"<\1x-", content)
-    page = _PAGE.format(title=html.escape(sanitize_line(message.subject)), content=html.escape(content))
+    page = safe_page(message.content, is_html=message.is_html, title=sanitize_line(message.subject))
     path.write_text(page, encoding="utf-8", errors="replace", newline="")
     session.screen.path(path)
     session.screen.as_json({"path": str(path)})
