@@ -181,9 +181,8 @@ class Words:
         self._hits = change(self._hits)
 
     def between(self, start: int, end: int) -> tuple[Hit, ...]:
-        """Return the words that begin in a part of the text and do not reach beyond it."""
-        first, last = bisect_left(self._starts, start), bisect_left(self._starts, end)
-        return tuple(hit for hit in self._hits[first:last] if hit.end <= end or hit.start < end <= hit.end)
+        """Return the words that begin in a part of the text."""
+        return tuple(self._hits[bisect_left(self._starts, start) : bisect_left(self._starts, end)])
 
 
 def _merged(parts: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -306,6 +305,9 @@ class _Entries:
         for word, language, kind in words:
             known = meanings[word.rstrip("$"), word.endswith("$")]
             known[language] = known.get(language, 0) | kind
+        for (stem, ends_word), found in meanings.items():  # what is true of all words with a stem is true of the stem
+            for language, kind in meanings[stem, False].items() if ends_word and (stem, False) in meanings else ():
+                found[language] = found.get(language, 0) | kind
         entries = [
             _Entry(
                 stem,
