@@ -12,7 +12,6 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from enum import IntEnum
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -368,8 +367,8 @@ def _lexicon() -> _Lexicon:
     A row's words begin with the same letter, so that most rows need not be taken apart: those of letters that no
     message holds.
     """
-    source = Path(__file__).with_name("words.txt").read_text(encoding="utf-8")
-    source, _, written = source.partition("\n[written]\n")
+    with open(f"{__file__.removesuffix('_words.py')}words.txt", encoding="utf-8") as file:  # noqa: PTH123 -- 3 ms less
+        source, _, written = file.read().partition("\n[written]\n")
     rows: defaultdict[str, list[tuple[str, int, str]]] = defaultdict(list)
     inner: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
     language, kinds = "", {kind.name.lower(): kind.value for kind in Kind}
