@@ -101,6 +101,17 @@ class TestNames:
             "Il codice per l’utente 55120987 è 481902.",
             "Kod do konta 55120987 to 481902.",
             "Код для аккаунта 55120987: 481902",
+            "Váš kód pro účet 55120987 je 481902.",
+            "Az Ön kódja az 55120987 fiókhoz: 481902",
+            "55120987 numaralı hesabınız için kodunuz 481902.",
+            "Koden för konto 55120987 är 481902.",
+            "Koodi tilille 55120987 on 481902.",
+            "Ο κωδικός για τον λογαριασμό 55120987 είναι 481902.",
+            "账号55120987的验证码是481902。",
+            "アカウント55120987の認証コードは481902です。",
+            "계정 55120987의 인증번호는 481902입니다.",
+            "رمز التحقق للحساب 55120987 هو 481902.",
+            "खाता 55120987 के लिए आपका कोड 481902 है।",
         ],
     )
     def test_an_account_describes_and_the_verb_names(self, text: str) -> None:
@@ -115,6 +126,8 @@ class TestNames:
             "Le mot de passe du compte 55120987 a été modifié.",
             "Account 55120987 was locked after five wrong passwords.",
             "您的账号55120987的密码已修改。",
+            "55120987 numaralı hesabın şifresi değiştirildi.",
+            "Lösenordet för konto 55120987 har ändrats.",
         ],
     )
     def test_a_password_names_only_what_it_stands_next_to(self, text: str) -> None:

@@ -77,6 +77,7 @@ BRIEF = Clue(2.0, "the message holds little else")
 # What is missing.
 UNNAMED = Clue(-4.0, "nobody calls it a code")
 UNNAMED_LETTERS = Clue(-6.0, "letters that nobody calls a code")
+AIMLESS_WORD = Clue(-6.0, "letters of which nothing says what they are for")
 AIMLESS = Clue(-3.0, "nothing says what it is for")
 
 _CODE = Kind.CODE | Kind.OTP
@@ -93,6 +94,8 @@ _LABEL = 40
 """Characters between the name of something else and its number, at most."""
 _HEADING = 12
 """The same, when the number stands on the next line."""
+_SHORT_LABEL = 3
+"""Letters of a word that may be one of several languages: `är` is no price."""
 _FOLLOWS = 20
 """Characters between a number and the name of something else after it, at most."""
 _RIVAL = 2.0
@@ -123,7 +126,7 @@ _CITATION_ENDS = frozenset('”“»«"」』’')
 _CITATION = re.compile(r"[“„«»\"「『‘]")
 
 
-Place = Literal["subject", "text"]
+PlaceName = Literal["subject", "text"]
 
 
 class Mail(NamedTuple):
@@ -138,7 +141,7 @@ class Mail(NamedTuple):
 class Finding(NamedTuple):
     """A span with the clues for and against it."""
 
-    place: Place
+    place: PlaceName
     span: Span
     clues: tuple[Clue, ...]
 
@@ -157,10 +160,10 @@ class _Hits(NamedTuple):
     following: tuple[Hit, ...]
 
 
-class _Place(NamedTuple):
+class _Searched(NamedTuple):
     """A subject or a text that is searched: its digits in ASCII, with what has another form blanked out."""
 
-    name: Place
+    name: PlaceName
     text: str
     loud: tuple[tuple[int, int], ...]
     quoted: tuple[tuple[int, int], ...]
@@ -173,8 +176,8 @@ def find(mail: Mail, fits: Callable[[str], bool] | None = None) -> list[Finding]
     subject, text = to_ascii(mail.subject), to_ascii(mail.text)
     names = user_names(text)
     places = (
-        _Place("subject", without_names(without_typed(subject), names), (), ()),
-        _Place("text", without_names(without_typed(text), names), mail.loud, mail.quoted),
+        _Searched("subject", without_names(without_typed(subject), names), (), ()),
+        _Searched("text", without_names(without_typed(text), names), mail.loud, mail.quoted),
     )
     spans = [_spans(place.text, fits) for place in places]
     if not any(spans):
@@ -195,7 +198,7 @@ def _with_beginning(findings: list[Finding], text: str, languages: Languages | N
     if not kinds_of(find_words(text[:_BEGINNING], languages)) & Kind.LIMITS:
         return findings
     return [
-        finding._replace(clues=(*(clue for clue in finding.clues if clue is not AIMLESS), LIMITED))
+        finding._replace(clues=(*(clue for clue in finding.clues if clue not in {AIMLESS, AIMLESS_WORD}), LIMITED))
         if finding.place == "subject"
         else finding
         for finding in findings
@@ -219,14 +222,19 @@ def _spans(text: str, fits: Callable[[str], bool] | None) -> list[Span]:
 
 
 def _judge(
-    place: _Place, spans: list[Span], general: tuple[Clue, ...], languages: Languages | None
+    place: _Searched, spans: list[Span], general: tuple[Clue, ...], languages: Languages | None
 ) -> Iterator[Finding]:
     if not spans:
         return
     text = place.text
     words = Words(text, languages, [(_line_start(text, span.start - _REACHED), span.end + _REACHED) for span in spans])
     words.replace(lambda hits: _with_compounds(text, hits))
-    spans = [span for span in spans if not _is_described(span, text, words)]
+    following = [*(span.start for span in spans[1:]), len(text)]
+    spans = [
+        span
+        for span, next_start in zip(spans, following, strict=True)
+        if not _is_described(span, text, words) and not _is_described_after(span, next_start, text, words)
+    ]
     for span, floor, ceiling in zip(spans, _floors(spans), _ceilings(spans, len(text)), strict=True):
         around = read_context(text, span.start, span.end, floor=floor, ceiling=ceiling)
         hits = _Hits(*(words.between(part.start, part.end) for part in around[:4]))
@@ -248,6 +256,8 @@ def _is_described(span: Span, text: str, words: Words) -> bool:
     naming = [hit for hit in words.between(start, span.start) if hit.kind & _NAMING]
     if not naming or naming[-1].kind & (_CODE | Kind.SECRET) or not naming[-1].kind & (Kind.OTHER | Kind.LABEL):
         return False
+    if naming[-1].end - naming[-1].start < _SHORT_LABEL and text[naming[-1].start : naming[-1].end].islower():
+        return False
     return _DESCRIBED.fullmatch(text, naming[-1].end, span.start) is not None
 
 
@@ -260,6 +270,14 @@ def _floors(spans: Sequence[Span]) -> list[int]:
 def _ceilings(spans: Sequence[Span], end: int) -> list[int]:
     starts = (end if span.shape in _VAGUE else span.start for span in reversed(spans))
     return [end, *accumulate(starts, min)][: len(spans)][::-1]
+
+
+def _is_described_after(span: Span, next_start: int, text: str, words: Words) -> bool:
+    """Whether the word right behind a number says whose it is, and the code comes later: `az 4711 fiókhoz: 123456`."""
+    if text[span.end : span.end + 1] != " " or "\n" in text[span.end : next_start] or next_start == len(text):
+        return False
+    behind = words.between(span.end, span.end + _NEXT)
+    return bool(behind) and behind[0].start == span.end + 1 and bool(behind[0].kind & (Kind.LABEL | Kind.NUMBER))
 
 
 def _word_clues(span: Span, text: str, around: Context, hits: _Hits) -> Iterator[Clue]:
@@ -362,14 +380,15 @@ def _name_after(span: Span, hits: _Hits) -> Clue | None:
     kinds = kinds_of(hits.after)
     if kinds & _CODE:
         return NAMED_AFTER
-    if any(hit.kind & Kind.SECRET and hit.start - span.end <= _NEAR for hit in hits.after):
+    naming = next((hit for hit in hits.after if hit.kind & _NAMING), None)
+    if naming and naming.kind & Kind.SECRET and naming.start - span.end <= _NEAR:
         return NAMED_PASSWORD
     if any(hit.kind & Kind.OTHER and hit.start - span.end <= _FOLLOWS for hit in hits.after):
         return FOLLOWED_BY_OTHER
     return NAMED_NEXT if kinds_of(hits.following) & _CODE else None
 
 
-def _place_clues(span: Span, around: Context, place: _Place) -> Iterator[Clue]:
+def _place_clues(span: Span, around: Context, place: _Searched) -> Iterator[Clue]:
     if around.alone:
         yield ALONE
     if any(start <= span.start and span.end <= end for start, end in place.loud):
@@ -423,7 +442,7 @@ def _doubts(span: Span, clues: Sequence[Clue]) -> Iterator[Clue]:
         yield UNNAMED
     shown = {ALONE, LOUD}.issubset(clues) and (TYPED_HERE in clues or (named and span.shape in _DIGITS))
     if not shown and not _AIMS.intersection(clues):
-        yield AIMLESS
+        yield AIMLESS_WORD if span.shape in _VAGUE else AIMLESS
 
 
 _INSTEAD_OF_A_NAME = (
@@ -453,7 +472,7 @@ def _without_rivals(findings: list[Finding]) -> list[Finding]:
 
 def _best_of_each_value(findings: list[Finding]) -> list[Finding]:
     """Keep the best place of each value; a value in both subject and text gains by it."""
-    places: dict[str, set[Place]] = {}
+    places: dict[str, set[PlaceName]] = {}
     best: dict[str, Finding] = {}
     for finding in sorted(findings, key=lambda finding: -finding.points):
         key = _key(finding.span)
