@@ -106,17 +106,17 @@ class StateFile:
         return err.ConfigurationError(f"{self._path} is no state file of a watch: give another path")
 
     def _take(self, line: bytes) -> None:
-        try:
-            kind, *rest = json.loads(line)
-        except (ValueError, TypeError, RecursionError):
-            raise self._foreign() from None
+        kind, rest = _parts_of(line)
+        texts = [each for each in rest if isinstance(each, str)]
         self._lines += 1
-        if kind == "learned":
-            self.experience = rest[0] if rest else None
-        elif kind == "seen" and all(isinstance(each, str) for each in rest):
-            self._seen.setdefault(rest[0], {}).update(dict.fromkeys(rest[1:]))
-        elif kind == "gone" and rest:
-            self._seen.pop(rest[0], None)
+        if kind == "learned" and rest:
+            self.experience = rest[0]
+        elif kind == "seen" and len(texts) == len(rest) > 1:
+            self._seen.setdefault(texts[0], {}).update(dict.fromkeys(texts[1:]))
+        elif kind == "gone" and len(texts) == len(rest) == 1:
+            self._seen.pop(texts[0], None)
+        else:
+            raise self._foreign()
 
     def open(self) -> None:
         """Open the log for appending; it is made if it is missing.
@@ -188,6 +188,16 @@ class StateFile:
             keys: list[object] = list(ids)
             lines += [["seen", email, *keys[at : at + LINE_IDS]] for at in range(0, len(keys), LINE_IDS)]
         return lines
+
+
+def _parts_of(line: bytes) -> tuple[object, list[object]]:
+    """Return the kind of a line and the rest; no kind for what is no such line."""
+    try:
+        parts = json.loads(line)
+    except ValueError:
+        return None, []
+    items = cast("list[object]", parts) if isinstance(parts, list) else []
+    return (items[0], items[1:]) if items else (None, [])
 
 
 def _encoded(line: object) -> bytes:

@@ -417,7 +417,7 @@ class _Subscription(Listener):
             StopAsyncIteration: The watch was left, or no mailbox is left.
             TempMailError: The watch cannot go on.
         """
-        while not self._queue:
+        while not self._queue or self.is_over:
             if self._end is not None:
                 raise self._end
             if not self.is_open:
@@ -441,7 +441,6 @@ class _Subscription(Listener):
         self.is_open, self.is_over = False, True
         for email in self._known:
             self.poller.leave(email, self)
-        self._queue.clear()
         self._changed.set()
         if self._file is not None:
             self._file.close(self.seen(), self.poller.pacer.as_state())
