@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     )
     from tempmailg._extract import CodeCandidate, LinkCandidate
     from tempmailg._models import Attachment, Domain, DomainList, DomainType, Mailbox, Message, MessageList, Quota
+    from tempmailg._stores import FileStore, RedisStore, SeenStore
     from tempmailg._stream import AttachmentStream
     from tempmailg._twins import BlockingAttachmentStream, BlockingExpectedMessage, BlockingWatch
     from tempmailg._waiting import Cleared, ExpectedMessage, Forecast, Watch, WatchHealth
@@ -87,6 +88,7 @@ _HOMES = {
     ),
     "_extract": ("CodeCandidate", "LinkCandidate"),
     "_models": ("Attachment", "Domain", "DomainList", "DomainType", "Mailbox", "Message", "MessageList", "Quota"),
+    "_stores": ("FileStore", "RedisStore", "SeenStore"),
     "_stream": ("AttachmentStream",),
     "_twins": ("BlockingAttachmentStream", "BlockingExpectedMessage", "BlockingWatch"),
     "_waiting": ("Cleared", "ExpectedMessage", "Forecast", "Watch", "WatchHealth"),
@@ -119,6 +121,7 @@ __all__ = [
     "DomainType",
     "DownloadError",
     "ExpectedMessage",
+    "FileStore",
     "Forecast",
     "IncompleteDownloadError",
     "IncompleteResponseError",
@@ -133,7 +136,9 @@ __all__ = [
     "Quota",
     "QuotaExceededError",
     "RateLimitError",
+    "RedisStore",
     "RequestRejectedError",
+    "SeenStore",
     "ServerError",
     "TLSError",
     "TempMailError",

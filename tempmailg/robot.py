@@ -51,7 +51,7 @@ class TempMail:
     """
 
     ROBOT_LIBRARY_SCOPE: Final = "SUITE"
-    ROBOT_LIBRARY_VERSION: Final = __version__
+    ROBOT_LIBRARY_VERSION: str = __version__
     ROBOT_AUTO_KEYWORDS: Final = True  # this also makes the class the library that the module stands for
 
     def __init__(self) -> None:
@@ -183,7 +183,7 @@ class _Life:
     def end_test(self, *_: object) -> None:
         """Delete the mailboxes that the test made."""
         self._delete(self.mailboxes)
-        self.mailboxes: list[Mailbox] = self._of_suite  # where the next one belongs
+        self.mailboxes = self._of_suite
 
     def close(self) -> None:
         """Delete the mailboxes that the suite made, and close the client."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from tempmailg import Mailbox, Message
-    from tempmailg._transport import Request, Response
+    from tempmailg.transport import Request, Response
 
 MAY = datetime(2026, 5, 2, tzinfo=UTC)
 BOX = "box@example.com"

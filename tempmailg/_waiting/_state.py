@@ -27,7 +27,7 @@ BEGINNING: Final = b'["'
 LINE_IDS: Final = 500  # ids in one line of a log that is written anew
 
 
-def checked_state(state: object) -> dict[str, tuple[str, ...]]:
+def checked_state(state: object, *, name: str = "state") -> dict[str, tuple[str, ...]]:
     """Return a state that `Watch.seen` made, perhaps in another life.
 
     Raises:
@@ -36,20 +36,20 @@ def checked_state(state: object) -> dict[str, tuple[str, ...]]:
     if state is None:
         return {}
     if not isinstance(state, Mapping):
-        raise _bad_state()
+        raise _bad_state(name)
     found: dict[str, tuple[str, ...]] = {}
     for email, ids in cast("Mapping[object, object]", state).items():
         if not isinstance(email, str) or isinstance(ids, str) or not isinstance(ids, Sequence):
-            raise _bad_state()
+            raise _bad_state(name)
         keys = cast("Sequence[object]", ids)
         if not all(isinstance(key, str) for key in keys):
-            raise _bad_state()
+            raise _bad_state(name)
         found[email.lower()] = cast("tuple[str, ...]", tuple(keys))
     return found
 
 
-def _bad_state() -> err.ConfigurationError:
-    return err.ConfigurationError("state must be what watch.seen() returned: lists of message ids by address")
+def _bad_state(name: str) -> err.ConfigurationError:
+    return err.ConfigurationError(f"{name} must be what watch.seen() returned: lists of message ids by address")
 
 
 def _open_at_once(path: str, flags: int) -> int:
