@@ -81,9 +81,7 @@ class Core:
         self.retries: RetryBudget = RetryBudget()
         self.quota_book: QuotaBook = QuotaBook(quota_reserve, transport)
         self.preference: Preference = preference
-        self.made: dict[
-            str, tuple[float, datetime | None]
-        ] = {}  # by address: made when, expires when
+        self.made: dict[str, tuple[float, datetime | None]] = {}  # by address: made when, expires when
         self.user_code_in_threads: bool = False  # beside the event loop, which other clients share
         self._background: Background | None = None
         self._background_pid = 0
