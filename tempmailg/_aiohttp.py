@@ -489,6 +489,8 @@ class _Attempt:
         meaning = next(meaning for meaning in _FOREIGN if isinstance(error, meaning.foreign))
         if self.stage == "reading" and meaning.ours is err.APIConnectionError:
             meaning = _CUT
+        if self.stage == "connecting" and meaning.foreign is TimeoutError:
+            meaning = _BLACK_HOLE
         text = meaning.text.format(url=self.base_url, reason=_reason(error))
         if not issubclass(meaning.ours, err.APIConnectionError):
             return meaning.ours(text)
@@ -532,6 +534,10 @@ _CUT: Final = _Meaning(
     aiohttp.ClientPayloadError, err.IncompleteResponseError, "the answer cannot be used: it was cut off"
 )
 
+_BLACK_HOLE: Final = _Meaning(
+    aiohttp.ConnectionTimeoutError, err.APITimeoutError, "connecting to {url} took too long", may_be_sent=False
+)
+
 _NO_HTTP: Final = _Meaning(
     aiohttp.ClientResponseError, err.APIResponseError, "the answer cannot be used: it is no valid HTTP"
 )
@@ -562,12 +568,7 @@ _FOREIGN: Final = (
         "cannot connect to {url}: {reason}",
         may_be_sent=False,
     ),
-    _Meaning(
-        aiohttp.ConnectionTimeoutError,
-        err.APITimeoutError,
-        "connecting to {url} took too long",
-        may_be_sent=False,
-    ),
+    _BLACK_HOLE,
     _Meaning(
         aiohttp.ClientHttpProxyError,
         err.APIConnectionError,
