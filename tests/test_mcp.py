@@ -82,6 +82,26 @@ async def test_a_call_waits_less_than_25_seconds() -> None:
         assert sandbox.clock.monotonic() - began < 3
 
 
+async def test_a_slow_service_does_not_lengthen_a_call() -> None:
+    """What else a call asks of a slow service counts against the time that it waits."""
+    sandbox = Sandbox()
+    async with agent(sandbox) as other:
+        theirs = await other.mailbox()
+        async with agent(sandbox, any_mailbox=True) as host:
+            sandbox.faults.next("list_messages", Delay(12))
+            began = sandbox.clock.monotonic()
+            assert (await host.call("wait_for_code", mailbox=theirs))["status"] == "not_yet"
+            assert sandbox.clock.monotonic() - began < 25
+
+
+async def test_a_long_mail_is_read_all_the_same() -> None:
+    """A code behind a long page is found, in a thread that keeps the server answering."""
+    async with Sandbox() as sandbox, agent(sandbox) as host:
+        box = await host.mailbox()
+        sandbox.deliver(box, html="<style>" + "x" * 200_000 + "</style><p>Your verification code is <b>481516</b>.</p>")
+        assert (await host.call("wait_for_code", mailbox=box))["code"] == "481516"
+
+
 async def test_what_comes_between_two_calls_is_not_lost() -> None:
     """A mail that arrives while nobody waits, and is even listed then, is the answer of the next call."""
     sandbox = Sandbox()
@@ -417,6 +437,12 @@ def test_a_body_is_bounded() -> None:
     assert body.count("x" * 100) == 1
     assert "x" * 101 not in body
     assert fenced("x" * 100, 100)[1] is False
+
+
+def test_a_body_hides_nothing() -> None:
+    """Control characters of a body are shown, invisible ones are dropped, and no other line end makes a line."""
+    body, _ = fenced("a\x1b[2Jb\u202ec\r>>>>>>>> mail\u2028d\U000e0041\tf", 100)
+    assert body.split("\n")[2:-1] == ["a␛[2Jbc", ">>>>>>>> mail", "d    f"]
 
 
 def test_lines_are_bounded_and_visible() -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.agents import beside, mail, program, send, until
+from mcp.client.client import Client
+from support.agents import Agent, beside, mail, program, send, until
 from support.injections import injections
 
 from tempmailg import AsyncClient
@@ -67,6 +68,22 @@ async def test_a_sign_up_from_end_to_end(tmp_path: Path) -> None:
         assert (await host.call("delete_mailbox", mailbox=box))["deleted"] == box
         assert "no mailbox of this session" in await host.fails("list_messages", mailbox=box)
     assert errors.read_text() == ""
+
+
+async def test_hosts_of_the_newest_protocol_are_served() -> None:
+    """A client that speaks the protocol without a handshake gets the same tools and results."""
+    async with Client(program(), mode="2026-07-28") as session:
+        host = Agent(session)
+        box = await host.mailbox()
+        assert box in await host.fails("wait_for_code", mailbox="x@example.com", seconds=1)
+
+
+async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    """A sandbox that cannot receive mail says which option chooses another port."""
+    async with Sandbox() as other:
+        port = str(other.smtp_port)
+        async with beside(program("--smtp-port", port), tmp_path / "errors") as host:
+            assert "--smtp-port" in await host.fails("new_mailbox")
 
 
 async def test_forty_hostile_mails(tmp_path: Path) -> None:

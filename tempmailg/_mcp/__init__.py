@@ -42,9 +42,8 @@ def run(access: Access | None, options: ServerOptions) -> None:
     if find_spec("mcp") is None:
         raise ConfigurationError('the server needs one more package: pip install "tempmailg[mcp]"')
     signals.allow(options.farewell)
-    server = _load()
     try:
-        asyncio.run(server.serve(access, options))
+        asyncio.run(_load().serve(access, options))
     except KeyboardInterrupt:
         if signals.received() is None:  # SIGTERM is how a host ends a server: no failure
             raise

@@ -74,7 +74,7 @@ class WaitArguments(_Arguments):
         default=False, description="Also take messages that a tool has shown before; they may hold an old code or link."
     )
     seconds: float | None = Field(
-        default=None, ge=0, description="How long this call waits at most; 25 is the upper limit."
+        default=None, ge=1, description="How long this call waits at most; 25 is the upper limit."
     )
 
 

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Connection", "Session", "connector"]
 
+CALL_TIMEOUT: Final = 15.0
+"""Seconds for a call of the service; a host waits for 30, and a tool may need two calls."""
+
 MAX_IDS: Final = 10_000
 """Ids of messages that a session remembers as its own."""
 
@@ -59,7 +62,7 @@ async def _to_service(key: str, url: str | None) -> AsyncGenerator[Connection]:
 
     transport = CountingTransport(AiohttpTransport(url))
     try:
-        async with AsyncClient(key, transport=transport) as client:
+        async with AsyncClient(key, transport=transport, timeout=CALL_TIMEOUT) as client:
             yield Connection(client, transport)
     finally:
         await transport.aclose()
@@ -69,10 +72,13 @@ async def _to_service(key: str, url: str | None) -> AsyncGenerator[Connection]:
 async def _to_sandbox(options: ServerOptions) -> AsyncGenerator[Connection]:
     from tempmailg.sandbox import Sandbox
 
-    async with (
-        Sandbox(smtp_port=options.smtp_port) as sandbox,
-        _to_service(sandbox.api_key, sandbox.base_url) as connection,
-    ):
+    async with AsyncExitStack() as stack:
+        try:
+            sandbox = await stack.enter_async_context(Sandbox(smtp_port=options.smtp_port))
+        except OSError as error:
+            problem = f"the sandbox cannot receive mail at port {options.smtp_port} ({error.strerror})"
+            raise ToolError(problem, "ask the user to choose another one with --smtp-port") from None
+        connection = await stack.enter_async_context(_to_service(sandbox.api_key, sandbox.base_url))
         yield connection._replace(sandbox=sandbox)
 
 

@@ -82,12 +82,13 @@ async def _delete_mailbox(session: Session, given: schemas.MailboxArguments, _re
 
 
 async def _wait_for_code(session: Session, given: schemas.WaitForCodeArguments, report: Report) -> schemas.CodeResult:
+    began = (await session.connection()).transport.now()
     wait = session.waits.code(given.cursor) if given.cursor else None
     if wait is None:
         mailbox, question = await _question(session, "code", given)
         question = evolve(question, length=given.length)
         wait = session.waits.begin_code(mailbox, question, include_shown=given.include_shown)
-    await _go_on(session, wait, given.seconds, report)
+    await _go_on(session, wait, _seconds_for(session, given), began, report)
     if wait.answer is None:
         return schemas.CodeResult(**_not_yet(wait))
     message, code = wait.answer
@@ -97,12 +98,13 @@ async def _wait_for_code(session: Session, given: schemas.WaitForCodeArguments, 
 
 
 async def _wait_for_link(session: Session, given: schemas.WaitForLinkArguments, report: Report) -> schemas.LinkResult:
+    began = (await session.connection()).transport.now()
     wait = session.waits.link(given.cursor) if given.cursor else None
     if wait is None:
         mailbox, question = await _question(session, "link", given)
         question = evolve(question, contains=given.contains)
         wait = session.waits.begin_link(mailbox, question, include_shown=given.include_shown)
-    await _go_on(session, wait, given.seconds, report)
+    await _go_on(session, wait, _seconds_for(session, given), began, report)
     if wait.answer is None:
         return schemas.LinkResult(**_not_yet(wait))
     message, link = wait.answer
@@ -120,13 +122,17 @@ async def _question(session: Session, kind: Kind, given: schemas.WaitArguments) 
     return mailbox, Question(kind, email, given.sender or None, given.subject or None)
 
 
-async def _go_on(session: Session, wait: Wait[F], seconds: float | None, report: Report) -> None:
-    """Wait until there is an answer, or this call's time is over."""
+def _seconds_for(session: Session, given: schemas.WaitArguments) -> float:
+    limit = session.options.wait_limit
+    return limit if given.seconds is None else min(given.seconds, limit)
+
+
+async def _go_on(session: Session, wait: Wait[F], seconds: float, began: float, report: Report) -> None:
+    """Wait until there is an answer, or until the call that began then has lasted so many seconds."""
     if wait.answer is not None:  # the host has lost it: whoever has the cursor may have it again
         return
-    limit = session.options.wait_limit
-    limit = limit if seconds is None else min(seconds, limit)
     connection = await session.connection()
+    limit = max(seconds / 4, seconds - (connection.transport.now() - began))
     question, wait.trouble = wait.question, None
     try:
         async with _progress(connection.transport, limit, report):
@@ -214,14 +220,13 @@ def _listed(message: Message) -> schemas.Listed:
 async def _read_message(session: Session, given: schemas.ReadArguments, _report: Report) -> schemas.MessageResult:
     session.check_message(given.message_id)
     message = await (await session.connection()).client.get_message(given.message_id)
-    result = await asyncio.to_thread(_read, message)
-    if given.body:
-        result.body, result.body_was_cut = fenced(message.text, given.max_characters)
+    result = await asyncio.to_thread(_read, message, given.max_characters if given.body else None)
     session.waits.show(message.to, [message.id], KINDS)
     return result
 
 
-def _read(message: Message) -> schemas.MessageResult:
+def _read(message: Message, characters: int | None) -> schemas.MessageResult:
+    body, was_cut = (None, False) if characters is None else fenced(message.text, characters)
     return schemas.MessageResult(
         code=code_of(message),
         attachments=[
@@ -229,6 +234,8 @@ def _read(message: Message) -> schemas.MessageResult:
             for number, attachment in enumerate(message.attachments, 1)
         ],
         notice=NOTICE,
+        body=body,
+        body_was_cut=was_cut,
         **_link_fields(link_of(message)),
         **_head(message),
     )

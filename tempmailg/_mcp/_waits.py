@@ -1,12 +1,13 @@
 """Waits that go on from call to call: what each has passed over, and what it has found.
 
-A wait looks at every message that nothing has shown before the wait began. So nothing is lost between two calls: what
+A wait considers every message that nothing has shown before the wait began. So nothing is lost between two calls: what
 comes meanwhile is there, and was not shown. What a message's list or a wait has shown is old, and so is a message that
 came before the last answer to the same question.
 """
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -26,6 +27,9 @@ KINDS: Final[tuple[Kind, ...]] = ("code", "link")
 
 MAX_WAITS: Final = 1_000
 """Waits that can go on; the oldest is forgotten first."""
+
+LONG: Final = 50_000
+"""Characters of a message whose reading may hold up the event loop."""
 
 MAX_NAMED: Final = 5  # messages without an answer that are named
 
@@ -84,12 +88,15 @@ class Wait(Generic[F]):
     trouble: TempMailError | None = None
     _candidates: dict[str, F] = field(factory=dict[str, F])
 
-    def accepts(self, message: Message) -> bool:
-        """Return whether a message is the answer."""
+    async def accepts(self, message: Message) -> bool:
+        """Return whether a message is the answer. A long one is read in a thread: the deadline has to be kept."""
         if message.id in self.passed or (self.floor is not None and message.received_at < self.floor):
             self.old.add(message.id)
             return False
-        found = self.find(message)
+        if self.without.get(message.id) == message:  # an earlier call has read it
+            return False
+        is_long = len(message.content) > LONG
+        found = await asyncio.to_thread(self.find, message) if is_long else self.find(message)
         if found is None:
             self.without[message.id] = message
             return False
