@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
-from attrs import field, frozen, resolve_types
+from attrs import field, fields, frozen, resolve_types
 
 from tempmailg._public import public
 from tempmailg._serial import ONLY_IF_FILLED, SECRET, Value
@@ -291,5 +291,6 @@ class Quota(Value):
 
 
 for _kind in (Attachment, Domain, DomainList, Mailbox, Message, Quota):
-    # cattrs and pydantic read the annotations, which only this module can resolve
-    public(resolve_types(_kind, globals()))
+    # cattrs, pydantic and subclasses read the annotations, which only this module can resolve
+    resolve_types(_kind, globals())
+    public(_kind).__annotations__ = {each.name: each.type for each in fields(_kind)}

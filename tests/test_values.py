@@ -6,8 +6,9 @@ import json
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
+import attrs
 import fastapi
 import httpx
 import pydantic
@@ -383,3 +384,11 @@ def test_a_program_that_needs_none_of_this_loads_none_of_it() -> None:
     )
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.split() == ["False", "False", "False"]
+
+
+@pytest.mark.parametrize("kind", [Mailbox, Message, Attachment, Domain, DomainList, Quota, CodeCandidate, LinkCandidate])
+def test_the_types_of_a_values_fields_can_be_read(kind: type) -> None:
+    """Type hints resolve for whoever imports a value from `tempmailg`, a subclass in another module included."""
+    hints = get_type_hints(type("Longer", (kind,), {}))
+    assert all(not isinstance(hint, str) for hint in hints.values())
+    assert hints.keys() >= {field.name for field in attrs.fields(kind)}

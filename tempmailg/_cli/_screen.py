@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, TextIO
 
 from tempmailg._cli._times import ago, stamp
 from tempmailg._sanitize import sanitize_line, sanitize_text
-from tempmailg._serial import json_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
@@ -64,6 +63,8 @@ class Screen:
     def as_json(self, value: object) -> bool:
         """Print one value as one line of JSON if that is what was asked for, and say whether it was."""
         if self._options.json:
+            from tempmailg._serial import json_line  # with attrs, which help does without
+
             self._write(json_line(value))
         return self._options.json
 

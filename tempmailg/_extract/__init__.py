@@ -285,5 +285,6 @@ def _in_words(first: str, clues: Iterable[Clue]) -> str:
 
 
 for _kind in (CodeCandidate, LinkCandidate):
-    # cattrs and pydantic read the annotations, which only this module can resolve
+    # cattrs, pydantic and subclasses read the annotations, which only this module can resolve
     attrs.resolve_types(_kind, globals())
+    _kind.__annotations__ = {each.name: each.type for each in attrs.fields(_kind)}
