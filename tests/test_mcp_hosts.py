@@ -7,6 +7,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -151,6 +153,12 @@ async def test_a_link_of_a_hostile_mail_says_where_it_leads(tmp_path: Path) -> N
 # ------------------------------------------------------------------------------------- hosts that end, and what leaks
 
 
+def hello(number: int) -> dict[str, Any]:
+    """Return the request that begins a session."""
+    params = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "pipe", "version": "1"}}
+    return {"jsonrpc": "2.0", "id": number, "method": "initialize", "params": params}
+
+
 class Pipe:
     """A host without a library: lines of JSON through pipes."""
 
@@ -181,8 +189,7 @@ class Pipe:
 
     async def begin(self) -> None:
         """Shake hands."""
-        hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "pipe", "version": "1"}}
-        await self.answer(self.ask("initialize", **hello))
+        await self.answer(self.ask("initialize", **hello(0)["params"]))
         self._write({"jsonrpc": "2.0", "method": "notifications/initialized"})
 
     async def call(self, tool: str, **arguments: Any) -> dict[str, Any]:
@@ -247,6 +254,23 @@ async def test_stdout_is_the_protocol_and_the_key_is_nowhere() -> None:
         assert all(json.loads(line)["jsonrpc"] == "2.0" for line in lines)
         assert b"list_messages" in errors  # the log is there
         assert KEY not in "".join(lines) + errors.decode()
+
+
+def test_a_start_without_stdin_is_refused() -> None:
+    """Where stdin is closed there is no host, and the server says so in one line."""
+    command = ["sh", "-c", 'exec "$0" -m tempmailg mcp <&-', sys.executable]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "tempmailg: stdin is closed, so no host can speak: start the server through a host\n"
+
+
+def test_lines_that_are_no_protocol_do_no_harm() -> None:
+    """Garbage on stdin is passed over, and the end of stdin is the end of the server."""
+    lines = "garbage\n\n[1, 2]\n{}\n" + json.dumps(hello(7)) + "\n"
+    server = program()
+    done = subprocess.run([server.command, *server.args], input=lines, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == [7]
 
 
 # --------------------------------------------------------------------------------------------- the TypeScript client

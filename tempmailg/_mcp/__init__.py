@@ -15,6 +15,7 @@ Nothing but the protocol reaches stdout. The package `mcp` loads when a server s
 from __future__ import annotations
 
 import asyncio
+import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
@@ -37,10 +38,12 @@ def run(access: Access | None, options: ServerOptions) -> None:
         options: What the session may do.
 
     Raises:
-        ConfigurationError: The package `mcp` is not installed.
+        ConfigurationError: The package `mcp` is not installed, or there is no stdin.
     """
     if find_spec("mcp") is None:
         raise ConfigurationError('the server needs one more package: pip install "tempmailg[mcp]"')
+    if sys.stdin is None:  # its number belongs to something else by now
+        raise ConfigurationError("stdin is closed, so no host can speak: start the server through a host")
     signals.allow(options.farewell)
     try:
         asyncio.run(_load().serve(access, options))
