@@ -386,7 +386,10 @@ def test_a_program_that_needs_none_of_this_loads_none_of_it() -> None:
     assert printed.split() == ["False", "False", "False"]
 
 
-@pytest.mark.parametrize("kind", [Mailbox, Message, Attachment, Domain, DomainList, Quota, CodeCandidate, LinkCandidate])
+VALUES = [Mailbox, Message, Attachment, Domain, DomainList, Quota, CodeCandidate, LinkCandidate]
+
+
+@pytest.mark.parametrize("kind", VALUES)
 def test_the_types_of_a_values_fields_can_be_read(kind: type) -> None:
     """Type hints resolve for whoever imports a value from `tempmailg`, a subclass in another module included."""
     hints = get_type_hints(type("Longer", (kind,), {}))
