@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from random import Random
 from statistics import fmean
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from tempmailg._waiting._schedule import poll_interval
+from tempmailg._waiting._arrivals import MEDIAN, SIGMA, Arrivals
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping
 
-__all__ = ["PATIENCE", "Cost", "arrivals", "cost_of", "schedules"]
+__all__ = ["NEVER", "PATIENCE", "Cost", "arrivals", "best_requests", "cost_of", "learned", "polls_of", "schedules"]
 
-Gap: TypeAlias = Callable[[float, int, float], float]
-"""From the seconds since the wait began, the polls so far and a random number to the seconds until the next poll."""
+Schedule: TypeAlias = Callable[[Random], Sequence[float]]
+"""Returns the times of a wait's polls, in seconds since it began."""
 
 PATIENCE: Final = 300.0
 """Seconds after which a wait gives up."""
 
-_MEDIAN: Final = 6.0  # seconds until a message arrives
-_SIGMA: Final = math.log(40.0 / _MEDIAN) / 1.6449  # so that the 95th percentile is 40 s
+NEVER: Final = 0.1
+"""The share of messages that never arrive, in what all waits cost."""
 
 
 @dataclass(frozen=True)
@@ -42,78 +44,148 @@ class Cost:
     found: float
     never: float
 
-    def requests(self, never: float) -> float:
-        """Return the requests of a wait, on average, if so large a share of messages never arrives."""
-        return (1 - never) * self.found + never * self.never
+    @property
+    def requests(self) -> float:
+        """Requests of a wait, on average over those that find their message and those that do not."""
+        return (1 - NEVER) * self.found + NEVER * self.never
 
 
-def arrivals(count: int, seed: int = 1) -> list[float]:
+def arrivals(count: int, *, median: float = MEDIAN, seed: int = 1) -> list[float]:
     """Return after how many seconds messages arrive: log-normal, within the patience of a wait."""
     chance = Random(seed)
     times: list[float] = []
     while len(times) < count:
-        time = chance.lognormvariate(math.log(_MEDIAN), _SIGMA)
+        time = chance.lognormvariate(math.log(median), SIGMA)
         if time < PATIENCE:
             times.append(time)
     return times
 
 
-def cost_of(gap: Gap, times: Sequence[float], *, seed: int = 2) -> Cost:
+def cost_of(schedule: Schedule, times: Sequence[float], *, seed: int = 2) -> Cost:
     """Return what a schedule costs for these arrivals, and for messages that never come."""
     chance = Random(seed)
     delays: list[float] = []
     requests: list[int] = []
-    for time in times:
-        for number, poll in enumerate(_polls(gap, chance), 1):
-            if poll >= time:
-                delays.append(poll - time)
-                requests.append(number)
-                break
-    never = fmean(sum(1 for _ in _polls(gap, chance)) for _ in range(min(200, len(times))))
+    polls: Sequence[float] = ()
+    for number, time in enumerate(times):
+        if number % 20 == 0:  # the jitter differs from wait to wait; drawing it is most of the work
+            polls = schedule(chance)
+        index = bisect_left(polls, time)
+        delays.append(polls[index] - time)
+        requests.append(index + 1)
+    never = fmean(len(schedule(chance)) for _ in range(50))
     return Cost(fmean(delays), sorted(delays)[int(0.95 * len(delays))], fmean(requests), never)
 
 
-def _polls(gap: Gap, chance: Random) -> Iterator[float]:
-    """Give the times at which a wait polls, the last one at its end."""
-    time, number = 0.0, 0
-    while time < PATIENCE:
-        yield time
-        number += 1
-        time += gap(time, number, chance.random())
-    yield PATIENCE
-
-
-def schedules(times: Sequence[float]) -> Mapping[str, Gap]:
+def schedules() -> Mapping[str, Schedule]:
     """Return the schedules to compare by their names."""
     return {
-        "tempmailg": lambda quiet, _number, chance: poll_interval(quiet, chance),
-        "every 0.5 s": lambda _quiet, _number, _chance: 0.5,
-        "every 1 s": lambda _quiet, _number, _chance: 1.0,
-        "every 2 s": lambda _quiet, _number, _chance: 2.0,
-        "every 5 s": lambda _quiet, _number, _chance: 5.0,
-        "0.5 s, doubled up to 8 s": lambda _quiet, number, _chance: min(8.0, 0.5 * 2.0 ** (number - 1)),
-        "best for a mean of 1 s": _best(times),
+        "tempmailg": polls_of(Arrivals(), 1.0),
+        "tempmailg, fast": polls_of(Arrivals(), 0.5),
+        "tempmailg, thrifty": polls_of(Arrivals(), 2.5),
+        "every 0.5 s": _every(0.5),
+        "every 1 s": _every(1.0),
+        "every 2 s": _every(2.0),
+        "every 5 s": _every(5.0),
+        "0.5 s, doubled up to 8 s": lambda _chance: [*_doubled(), PATIENCE],
     }
 
 
-def _best(times: Sequence[float]) -> Gap:
-    """Return the schedule that needs the fewest requests for a mean delay of one second.
+def polls_of(law: Arrivals, stretch: float) -> Schedule:
+    """Return the schedule of the client, for a mailbox that it has just made."""
 
-    It knows the law of the arrivals, which nobody does: its gaps go with the inverse root of their hazard.
+    def schedule(chance: Random) -> list[float]:
+        polls: list[float] = []
+        time = law.first(stretch)
+        while time < PATIENCE:
+            polls.append(time)
+            time = law.next(time, stretch, chance.random())
+        return [*polls, PATIENCE]
+
+    return schedule
+
+
+def _every(gap: float) -> Schedule:
+    return lambda _chance: [number * gap for number in range(int(PATIENCE / gap))] + [PATIENCE]
+
+
+def _doubled() -> list[float]:
+    times, gap = [0.0], 0.5
+    while times[-1] + gap < PATIENCE:
+        times.append(times[-1] + gap)
+        gap = min(8.0, 2 * gap)
+    return times
+
+
+# ---------------------------------------------------------------------------------------------------------- learning
+
+
+def learned(median: float, count: int, seed: int) -> Arrivals:
+    """Return the law that a client has learned from so many arrivals, and from the waits in vain between them."""
+    law, chance = Arrivals(), Random(seed)
+    for time in arrivals(count, median=median, seed=seed):
+        while chance.random() < NEVER:
+            law.record(PATIENCE, arrived=False)
+        law.record(time, arrived=True)
+    return law
+
+
+# ---------------------------------------------------------------------------------------------------- the best there is
+
+
+def best_requests(times: Sequence[float], delay: float) -> float:
+    """Return the fewest requests for a mean delay, of all schedules, for whoever knows the law of the arrivals.
+
+    A dynamic programme over the times of the polls: what a schedule costs is its requests at a price, plus the delay.
     """
-
-    def scaled(factor: float) -> Gap:
-        return lambda quiet, _number, _chance: factor / math.sqrt(_hazard(quiet + 0.5))
-
-    low, high = 0.05, 5.0
-    for _ in range(18):
-        middle = (low + high) / 2
-        low, high = (middle, high) if cost_of(scaled(middle), times[:4_000]).delay < 1 else (low, middle)
-    return scaled(low)
+    low, high = 0.001, 10.0
+    for _ in range(16):
+        price = math.sqrt(low * high)
+        cost = cost_of(_constant(_best(times, price)), times)
+        low, high = (price, high) if cost.delay < delay else (low, price)
+    return cost_of(_constant(_best(times, low)), times).requests
 
 
-def _hazard(time: float) -> float:
-    """Return how likely a message that has not come yet comes in the next second."""
-    z = (math.log(time) - math.log(_MEDIAN)) / _SIGMA
-    density = math.exp(-z * z / 2) / (time * _SIGMA * math.sqrt(2 * math.pi))
-    return max(1e-6, density / max(1e-9, 0.5 * math.erfc(z / math.sqrt(2))))
+def _constant(polls: Sequence[float]) -> Schedule:
+    return lambda _chance: polls
+
+
+def _best(times: Sequence[float], price: float) -> list[float]:
+    grid = _grid()
+    arrived, weight = _cumulated(times, grid)
+    last = len(grid) - 1
+    costs, following = [0.0] * len(grid), [last] * len(grid)
+    for index in range(last - 1, -1, -1):
+        costs[index] = math.inf
+        for later in range(index + 1, last + 1):
+            if grid[later] - grid[index] > max(8.0, grid[index]) and later != last:
+                continue
+            coming = arrived[later] - arrived[index]
+            cost = price * (1 - arrived[index]) + coming * grid[later] - (weight[later] - weight[index]) + costs[later]
+            if cost < costs[index]:
+                costs[index], following[index] = cost, later
+    polls: list[float] = []
+    index = 0
+    while index != last:
+        index = following[index]
+        polls.append(grid[index])
+    return polls
+
+
+def _grid() -> list[float]:
+    times = [0.0, 0.3]
+    while times[-1] < PATIENCE:
+        times.append(times[-1] + max(0.12, 0.02 * times[-1]))
+    return [*times[:-1], PATIENCE]
+
+
+def _cumulated(times: Sequence[float], grid: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Return for each time of the grid the share of all waits that are over by then, and the sum of their times."""
+    ordered = sorted(times)
+    share = (1 - NEVER) / len(ordered)
+    sums = [0.0]
+    for time in ordered:
+        sums.append(sums[-1] + time * share)
+    counts = [bisect_left(ordered, time) for time in grid]
+    assert all(a <= b for a, b in pairwise(counts))
+    return [count * share for count in counts], [sums[count] for count in counts]

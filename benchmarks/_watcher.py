@@ -22,6 +22,9 @@ __all__ = ["begin", "result_of"]
 _WARM: Final = 64  # mailboxes watched before anything is measured: connections, buffers and imports are then there
 
 
+_RATE: Final = 1_000.0  # polls a second of a steady watch
+
+
 def begin(task: str, base_url: str, **arguments: float) -> subprocess.Popen[str]:
     """Start a watcher's task in a process of its own."""
     command = [sys.executable, "-m", "benchmarks._watcher", task, base_url, json.dumps(arguments)]
@@ -120,6 +123,18 @@ async def _unchanged(client: AsyncClient, mailboxes: int, messages: int, calls: 
         return (time.process_time() - cpu) / (watch.health.polls - before)
 
 
+async def steady(client: AsyncClient, *, mailboxes: int, calls: int) -> dict[str, Any]:
+    """Poll mailboxes at the same rate, however many there are, and measure the processor's seconds for one poll."""
+    async with client.watch(*_boxes(mailboxes), poll_interval=mailboxes / _RATE) as watch:
+        for _ in range(mailboxes):
+            await anext(watch)
+        before, cpu = watch.health.polls, time.process_time()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(calls / _RATE):
+                await anext(watch)  # nothing comes
+        return {"cpu_each": (time.process_time() - cpu) / (watch.health.polls - before)}
+
+
 async def fleet(client: AsyncClient, *, mailboxes: int, seconds: float, number: int) -> dict[str, Any]:
     """Watch mailboxes for some time, beside others that use the same key."""
     async with client.watch(*_boxes(mailboxes, f"fleet{number}-")) as watch:
@@ -147,6 +162,7 @@ async def crowd(client: AsyncClient, *, mailboxes: int, seconds: float, number: 
 _TASKS: Final[dict[str, Callable[..., Awaitable[dict[str, Any]]]]] = {
     "deliveries": deliveries,
     "processor": processor,
+    "steady": steady,
     "fleet": fleet,
     "crowd": crowd,
 }

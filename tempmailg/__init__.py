@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING
 from tempmailg._version import __version__
 
 if TYPE_CHECKING:
+    from tempmailg._aiohttp import AiohttpTransport
     from tempmailg._blocking import Client
     from tempmailg._client import AsyncClient
+    from tempmailg._core import Attempt
     from tempmailg._errors import (
         APIConnectionError,
         APIResponseError,
@@ -47,14 +49,17 @@ if TYPE_CHECKING:
     )
     from tempmailg._extract import CodeCandidate, LinkCandidate
     from tempmailg._models import Attachment, Domain, DomainList, DomainType, Mailbox, Message, MessageList, Quota
+    from tempmailg._stores import FileStore, RedisStore, SeenStore
     from tempmailg._stream import AttachmentStream
     from tempmailg._twins import BlockingAttachmentStream, BlockingExpectedMessage, BlockingWatch
     from tempmailg._waiting import Cleared, ExpectedMessage, Forecast, Watch, WatchHealth
 
 # Where each public name lives. A test proves that it agrees with the imports above.
 _HOMES = {
+    "_aiohttp": ("AiohttpTransport",),
     "_blocking": ("Client",),
     "_client": ("AsyncClient",),
+    "_core": ("Attempt",),
     "_errors": (
         "APIConnectionError",
         "APIResponseError",
@@ -83,6 +88,7 @@ _HOMES = {
     ),
     "_extract": ("CodeCandidate", "LinkCandidate"),
     "_models": ("Attachment", "Domain", "DomainList", "DomainType", "Mailbox", "Message", "MessageList", "Quota"),
+    "_stores": ("FileStore", "RedisStore", "SeenStore"),
     "_stream": ("AttachmentStream",),
     "_twins": ("BlockingAttachmentStream", "BlockingExpectedMessage", "BlockingWatch"),
     "_waiting": ("Cleared", "ExpectedMessage", "Forecast", "Watch", "WatchHealth"),
@@ -94,9 +100,11 @@ __all__ = [
     "APIResponseError",
     "APIStatusError",
     "APITimeoutError",
+    "AiohttpTransport",
     "AsyncClient",
     "Attachment",
     "AttachmentStream",
+    "Attempt",
     "AuthenticationError",
     "BadRequestError",
     "BlockingAttachmentStream",
@@ -113,6 +121,7 @@ __all__ = [
     "DomainType",
     "DownloadError",
     "ExpectedMessage",
+    "FileStore",
     "Forecast",
     "IncompleteDownloadError",
     "IncompleteResponseError",
@@ -127,7 +136,9 @@ __all__ = [
     "Quota",
     "QuotaExceededError",
     "RateLimitError",
+    "RedisStore",
     "RequestRejectedError",
+    "SeenStore",
     "ServerError",
     "TLSError",
     "TempMailError",

@@ -22,12 +22,15 @@ from typing import TYPE_CHECKING, Final, Literal, TypedDict, TypeVar
 from weakref import WeakSet
 
 import aiohttp
-from attrs import define, frozen
+from aiohttp.http import HttpProcessingError
+from aiohttp.streams import EofStream
+from attrs import define, evolve, frozen
 from yarl import URL
 
 from tempmailg import _errors as err
 from tempmailg._deadlines import Deadlines
 from tempmailg._internals import ConnectionPool, certificate_check, forbid_resending
+from tempmailg._public import public
 from tempmailg._resolver import DaemonResolver
 from tempmailg._settings import base_url_of, is_loopback, proxy_of
 from tempmailg._sockets import Receipt
@@ -57,6 +60,7 @@ READ_AHEAD: Final = 256 * 1024
 once: with fewer, each piece of a download would stop the connection and start it again."""
 
 
+@public
 class AiohttpTransport:
     """The transport that reaches the service: what `AsyncClient` uses unless it is given another.
 
@@ -543,6 +547,10 @@ _CUT: Final = _Meaning(
     aiohttp.ClientPayloadError, err.IncompleteResponseError, "the answer cannot be used: it was cut off"
 )
 
+_NO_HTTP: Final = _Meaning(
+    aiohttp.ClientResponseError, err.APIResponseError, "the answer cannot be used: it is no valid HTTP"
+)
+
 # The first that fits counts, so the order goes from the special to the general.
 _FOREIGN: Final = (
     _Meaning(
@@ -582,17 +590,16 @@ _FOREIGN: Final = (
         may_be_sent=False,
     ),
     _CUT,
-    _Meaning(
-        aiohttp.ClientResponseError,
-        err.APIResponseError,
-        "the answer cannot be used: it is no valid HTTP",
-    ),
+    _Meaning(EofStream, err.IncompleteResponseError, "the answer cannot be used: it was cut off"),
+    _NO_HTTP,
+    # aiohttp wraps those of its parser into the one above. Should it forget to, they mean the same.
+    evolve(_NO_HTTP, foreign=HttpProcessingError),
     _Meaning(TimeoutError, err.APITimeoutError, "no complete answer from {url} in time"),
     _Meaning(OSError, err.APIConnectionError, "the connection to {url} broke: {reason}"),
     _Meaning(aiohttp.ClientError, err.APIConnectionError, "the connection to {url} broke: {reason}"),
-    _Meaning(ValueError, err.APIResponseError, "the answer cannot be used: it is no valid HTTP"),
+    evolve(_NO_HTTP, foreign=ValueError),
     # What aiohttp says when a connection was closed under it.
     _Meaning(RuntimeError, err.APIConnectionError, "the connection to {url} broke: it was closed"),
 )
 
-_FOREIGN_TYPES: Final = (aiohttp.ClientError, OSError, ValueError, RuntimeError)
+_FOREIGN_TYPES: Final = (aiohttp.ClientError, HttpProcessingError, EofStream, OSError, ValueError, RuntimeError)

@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
     import aiohttp
 
+    from tempmailg import _core
     from tempmailg._models import Attachment, DomainList, DomainType, Mailbox, Message, MessageList, Quota
     from tempmailg._quota import Preference
+    from tempmailg._stores import SeenStore
     from tempmailg._waiting import Cleared, Forecast
     from tempmailg.transport import Transport
 
@@ -55,6 +57,8 @@ class Client(ClientBase):
         quota_reserve: How many requests of the quota waits and watches must leave for other calls.
         preference: What waits and watches care for more: ``fast`` delivers early for about twice the requests,
             ``thrifty`` takes less than half of them. Where the quota is scarce, all of them become rarer.
+        on_attempt: Called after each request with an `Attempt`, for traces and metrics. It runs in the event loop, so
+            it must be quick; what it raises is logged and ends no call.
         user_agent: The ``User-Agent`` to send instead of this library's own.
 
     Raises:
@@ -74,6 +78,7 @@ class Client(ClientBase):
         ssl_context: ssl.SSLContext | None = None,
         quota_reserve: int = 0,
         preference: Preference = "balanced",
+        on_attempt: Callable[[_core.Attempt], object] | None = None,
         user_agent: str | None = None,
     ) -> None:
         try:
@@ -88,6 +93,7 @@ class Client(ClientBase):
                 ssl_context=ssl_context,
                 quota_reserve=quota_reserve,
                 preference=preference,
+                on_attempt=on_attempt,
                 user_agent=user_agent,
             )
         except err.ConfigurationError as error:
@@ -103,6 +109,7 @@ class Client(ClientBase):
                 ssl_context,
                 quota_reserve,
                 preference,
+                on_attempt,
                 user_agent,
             )
             raise error.with_traceback(None) from None
@@ -675,6 +682,7 @@ class Client(ClientBase):
         self,
         *mailboxes: Mailbox | str,
         state: Mapping[str, Sequence[str]] | str | os.PathLike[str] | None = None,
+        store: SeenStore | None = None,
         forever: bool = False,
         on_gone: Callable[[err.MailboxGoneError], object] | None = None,
         poll_interval: float | None = None,
@@ -694,6 +702,8 @@ class Client(ClientBase):
             state: The path of a file in which the watch keeps what was seen, so that no later run delivers it again; it
                 is made if it is missing. Or what `BlockingWatch.seen` returned in an earlier run, if you keep it
                 yourself.
+            store: What this watch shares with others, in this process or elsewhere, so that one of them delivers each
+                message: a `FileStore`, a `RedisStore`, or your own.
             forever: Whether to go on when the last mailbox is gone, because others will be added. If not, the iteration
                 ends then.
             on_gone: Called for each mailbox that expired or was deleted, after its messages were delivered.
@@ -708,10 +718,13 @@ class Client(ClientBase):
             AuthenticationError: The key was rejected; this ends the watch, and so does `PermissionDeniedError`.
             QuotaExceededError: The quota is down to the client's reserve, and no mailbox lives until it starts again;
                 this ends the watch, too.
+            Exception: What the store raised; the message is not lost, and the next step claims it again.
         """
         return BlockingWatch(
             self._lease,
-            self._client.watch(*mailboxes, state=state, forever=forever, on_gone=on_gone, poll_interval=poll_interval),
+            self._client.watch(
+                *mailboxes, state=state, store=store, forever=forever, on_gone=on_gone, poll_interval=poll_interval
+            ),
         )
 
     def forecast(self, *, timeout: float | None = None) -> Forecast:

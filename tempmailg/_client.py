@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import platform
+import sys
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, NoReturn, Self
 
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from tempmailg._models import Attachment, DomainList, DomainType, Mailbox, Message, MessageList, Quota
     from tempmailg._quota import Preference
+    from tempmailg._stores import SeenStore
     from tempmailg._waiting import Cleared, ExpectedMessage, Forecast, Watch
     from tempmailg.transport import Transport
 
@@ -54,6 +57,8 @@ class AsyncClient:
         quota_reserve: How many requests of the quota waits and watches must leave for other calls.
         preference: What waits and watches care for more: ``fast`` delivers early for about twice the requests,
             ``thrifty`` takes less than half of them. Where the quota is scarce, all of them become rarer.
+        on_attempt: Called after each request with an `Attempt`, for traces and metrics. It runs in the event loop, so
+            it must be quick; what it raises is logged and ends no call.
         user_agent: The ``User-Agent`` to send instead of this library's own.
 
     Raises:
@@ -73,13 +78,13 @@ class AsyncClient:
         ssl_context: ssl.SSLContext | None = None,
         quota_reserve: int = 0,
         preference: Preference = "balanced",
+        on_attempt: Callable[[_core.Attempt], object] | None = None,
         user_agent: str | None = None,
     ) -> None:
         try:
             log_as_environment_says()
             seconds = settings.seconds_of("timeout", timeout)
             retries = settings.count_of("max_retries", max_retries)
-            agent = settings.user_agent_of(user_agent, default=f"tempmailg/{__version__}")
             reserve = settings.count_of("quota_reserve", quota_reserve)
             waiting.check_preference(preference)
             if transport is not None:
@@ -87,6 +92,7 @@ class AsyncClient:
                 api_key = api_key or transport.api_key
             key = settings.key_of(api_key)
             chosen = transport or _real_transport(base_url, session, proxy, ssl_context)
+            agent = settings.user_agent_of(user_agent, default=_own_user_agent())
         except err.ConfigurationError as error:
             del api_key, base_url, proxy  # they may be secret, and a traceback may show the locals of its frames
             raise error.with_traceback(None) from None
@@ -97,6 +103,7 @@ class AsyncClient:
             owns_transport=transport is None,
             quota_reserve=reserve,
             preference=preference,
+            on_attempt=on_attempt,
         )
         self._sender = _core.Sender(core, seconds, retries)
 
@@ -130,7 +137,7 @@ class AsyncClient:
 
     def __repr__(self) -> str:
         sender: _core.Sender | None = getattr(self, "_sender", None)  # None while __init__ fails
-        return f"<{type(self).__name__}{' closed' if sender and sender.core.closed else ''}>"
+        return f"<{type(self).__name__}{f' {sender.summary}' if sender else ''}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
@@ -638,6 +645,7 @@ class AsyncClient:
         self,
         *mailboxes: Mailbox | str,
         state: Mapping[str, Sequence[str]] | str | os.PathLike[str] | None = None,
+        store: SeenStore | None = None,
         forever: bool = False,
         on_gone: Callable[[err.MailboxGoneError], object] | None = None,
         poll_interval: float | None = None,
@@ -655,6 +663,8 @@ class AsyncClient:
             mailboxes: The mailboxes or their addresses; `Watch.add` and `Watch.discard` change them on the way.
             state: The path of a file in which the watch keeps what was seen, so that no later run delivers it again; it
                 is made if it is missing. Or what `Watch.seen` returned in an earlier run, if you keep it yourself.
+            store: What this watch shares with others, in this process or elsewhere, so that one of them delivers each
+                message: a `FileStore`, a `RedisStore`, or your own.
             forever: Whether to go on when the last mailbox is gone, because others will be added. If not, the iteration
                 ends then.
             on_gone: Called for each mailbox that expired or was deleted, after its messages were delivered.
@@ -669,9 +679,16 @@ class AsyncClient:
             AuthenticationError: The key was rejected; this ends the watch, and so does `PermissionDeniedError`.
             QuotaExceededError: The quota is down to the client's reserve, and no mailbox lives until it starts again;
                 this ends the watch, too.
+            Exception: What the store raised; the message is not lost, and the next step claims it again.
         """
         return waiting.Watch(
-            self._sender, mailboxes, state=state, forever=forever, on_gone=on_gone, interval=poll_interval
+            self._sender,
+            mailboxes,
+            state=state,
+            store=store,
+            forever=forever,
+            on_gone=on_gone,
+            interval=poll_interval,
         )
 
     def forecast(self, *, timeout: float | None = None) -> Forecast:
@@ -721,6 +738,13 @@ class AsyncClient:
             A context manager. Inside it the request that would be one too many raises `QuotaExceededError` unsent.
         """
         return request_budget(settings.count_of("requests", requests, least=1))
+
+
+def _own_user_agent() -> str:
+    """Return what this client calls itself: versions of the library, Python, the system and, if it is used, aiohttp."""
+    http = sys.modules.get("aiohttp")
+    parts = [f"tempmailg/{__version__}", f"Python/{platform.python_version()}", platform.system() or "unknown"]
+    return " ".join(parts if http is None else [*parts, f"aiohttp/{http.__version__}"])
 
 
 def _check_alone(*settings_of_the_real_transport: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeVar
@@ -11,6 +12,8 @@ from attrs import field, frozen
 from tempmailg import _errors as err
 from tempmailg import _wire as wire
 from tempmailg._budget import take_from_request_budget
+from tempmailg._models import Quota
+from tempmailg._public import public
 from tempmailg._quota import QuotaBook
 from tempmailg._retry import RetryBudget, retry_delay, was_not_processed
 from tempmailg.transport import Request, Response
@@ -20,16 +23,20 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from tempmailg._endpoints import Call
-    from tempmailg._models import Quota
     from tempmailg._quota import Preference
     from tempmailg._settings import Secret
     from tempmailg.transport import ResponseStream, Transport
 
-__all__ = ["CallAttempts", "Core", "Sender"]
+__all__ = ["Attempt", "CallAttempts", "Core", "Sender"]
 
 T = TypeVar("T")
 
 _log = logging.getLogger("tempmailg")
+
+_NO_ASYNCIO: Final = (
+    "AsyncClient needs a running asyncio event loop, and there is none here: under trio, use the blocking Client in a"
+    " thread (trio.to_thread.run_sync)"
+)
 
 _ERROR_BODY: Final = 64 * 1024  # bytes read of an answer that is an error: its text is shortened anyway
 
@@ -42,6 +49,32 @@ class Background(Protocol):
         ...
 
 
+@public
+@frozen
+class Attempt:
+    """One request of a call, as it ended: what `on_attempt` gets. It holds no address, no text and no secret.
+
+    Args:
+        call: The client's method, such as ``list_messages``.
+        method: The HTTP method.
+        route: The path as the API's documentation writes it, such as ``/emails/{email}``.
+        number: Which attempt at the call it was, from 1.
+        status: The HTTP status of the answer, or None if none came.
+        error: The name of the error's class, such as ``APITimeoutError``, or None if the attempt succeeded.
+        seconds: How long it took, for a download with its body, for a stream until its headers.
+        quota: The quota that the service last declared, or None.
+    """
+
+    call: str
+    method: str
+    route: str
+    number: int
+    status: int | None
+    error: str | None
+    seconds: float
+    quota: Quota | None
+
+
 class Core:
     """What a client and its `with_options` siblings share: connection pool, key, quota, retry budget, background."""
 
@@ -52,6 +85,7 @@ class Core:
         "headers",
         "key",
         "made",
+        "on_attempt",
         "owns_transport",
         "preference",
         "quota_book",
@@ -69,6 +103,7 @@ class Core:
         owns_transport: bool,
         quota_reserve: int = 0,
         preference: Preference = "balanced",
+        on_attempt: Callable[[Attempt], object] | None = None,
     ) -> None:
         self.key: Secret = key
         self.transport: Transport = transport
@@ -81,10 +116,11 @@ class Core:
         self.retries: RetryBudget = RetryBudget()
         self.quota_book: QuotaBook = QuotaBook(quota_reserve, transport)
         self.preference: Preference = preference
-        self.made: dict[str, tuple[float, datetime | None]] = {}  # by address, when mailboxes were made and when they expire
+        self.made: dict[str, tuple[float, datetime | None]] = {}  # by address: made when, expires when
         self.user_code_in_threads: bool = False  # beside the event loop, which other clients share
         self._background: Background | None = None
         self._background_pid = 0
+        self.on_attempt: Callable[[Attempt], object] | None = on_attempt
         self.closed: bool = False
 
     def __reduce__(self) -> NoReturn:
@@ -116,9 +152,13 @@ class Core:
             failure.errors = {redact(name): tuple(map(redact, texts)) for name, texts in failure.errors.items()}
 
     def check_open(self) -> None:
-        """Raise if the client was closed."""
+        """Raise if the client was closed, or if this is not its kind of event loop."""
         if self.closed:
             raise err.ClientClosedError("this client is closed: make a new one")
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            raise err.ConfigurationError(_NO_ASYNCIO) from None
 
     async def close(self) -> None:
         """Close the connections, unless they were given to the client from outside."""
@@ -143,6 +183,14 @@ class Sender:
     timeout: float
     max_retries: int
 
+    @property
+    def summary(self) -> str:
+        """Where the calls go and with which options, without anything secret."""
+        core = self.core
+        where = getattr(core.transport, "base_url", None) or f"over {type(core.transport).__name__}"
+        state = " closed" if core.closed else ""
+        return f"{where} timeout={self.timeout:g} max_retries={self.max_retries}{state}"
+
     async def call(self, call: Call[T]) -> T:
         """Send a call and return its result.
 
@@ -151,7 +199,7 @@ class Sender:
         """
 
         async def send(attempts: CallAttempts) -> T:
-            return wire.decode(call, await self._request(call, {}, attempts.left))
+            return wire.decode(call, await self._request(attempts, {}))
 
         return await self.with_retries(call, send)
 
@@ -164,7 +212,7 @@ class Sender:
         attempts = CallAttempts(call, self)
 
         async def send(attempts: CallAttempts) -> None:
-            wire.decode(call, await self._request(call, {}, attempts.left))
+            wire.decode(call, await self._request(attempts, {}))
 
         try:
             await self._run(attempts, send)
@@ -180,7 +228,7 @@ class Sender:
         """
 
         async def send(attempts: CallAttempts) -> T:
-            return read(await self._request(call, headers, attempts.left))
+            return read(await self._request(attempts, headers))
 
         return await self.with_retries(call, send)
 
@@ -188,23 +236,26 @@ class Sender:
         """Send a call with further headers and return when the headers of a successful answer are there."""
 
         async def send(attempts: CallAttempts) -> ResponseStream:
-            return await self.open_once(call, headers, attempts.left)
+            return await self.open_once(attempts, headers)
 
         return await self.with_retries(call, send)
 
-    async def _request(self, call: Call[Any], headers: Mapping[str, str], timeout: float) -> Response:
+    async def _request(self, attempts: CallAttempts, headers: Mapping[str, str]) -> Response:
         core = self.core
         response = await core.transport.request(
-            _request_of(call, core, headers), timeout=timeout, max_bytes=wire.MAX_BODY
+            _request_of(attempts.call, core, headers), timeout=attempts.left, max_bytes=wire.MAX_BODY
         )
+        attempts.status = response.status
         core.quota_book.record_headers(response.headers)
         return response
 
-    async def open_once(self, call: Call[Any], headers: Mapping[str, str], timeout: float) -> ResponseStream:
+    async def open_once(self, attempts: CallAttempts, headers: Mapping[str, str]) -> ResponseStream:
         """Send a call a single time and return when the headers of a successful answer are there."""
         transport = self.core.transport
+        timeout = attempts.left
         deadline = transport.now() + timeout
-        stream = await transport.stream(_request_of(call, self.core, headers), timeout=timeout)
+        stream = await transport.stream(_request_of(attempts.call, self.core, headers), timeout=timeout)
+        attempts.status = stream.status
         self.core.quota_book.record_headers(stream.headers)
         if 200 <= stream.status < 300:
             return stream
@@ -235,7 +286,7 @@ class Sender:
 class CallAttempts:
     """The attempts at one call, and what is left of its deadline."""
 
-    __slots__ = ("attempt", "begun", "call", "core", "deadline", "may_have_run", "price", "sender", "started")
+    __slots__ = ("attempt", "begun", "call", "core", "deadline", "may_have_run", "price", "sender", "started", "status")
 
     def __init__(self, call: Call[Any], sender: Sender) -> None:
         self.call = call
@@ -246,6 +297,7 @@ class CallAttempts:
         self.attempt = 0
         self.price = 0  # what the last retry took from the retry budget
         self.may_have_run = False
+        self.status: int | None = None  # of the answer to this attempt
 
     @property
     def left(self) -> float:
@@ -263,15 +315,16 @@ class CallAttempts:
         except err.QuotaExceededError as error:
             raise self._finished(error) from None
         self.attempt += 1
+        self.status = None
         self.begun = self.core.transport.now()
 
     def succeeded(self) -> None:
-        self._log("ok")
+        self._report(None)
         self.core.retries.give_back(self.price)
 
     def delay_after(self, failure: err.TempMailError) -> float:
         """Return the seconds to wait before the next attempt; raise the failure if there must be none."""
-        self._log(failure.status or type(failure).__name__)
+        self._report(failure)
         transport = self.core.transport
         delay = retry_delay(failure, attempt=self.attempt, is_safe=self.call.is_safe, chance=transport.random())
         in_time = delay is not None and transport.now() + delay < self.deadline
@@ -308,17 +361,34 @@ class CallAttempts:
             return failure.status is None or failure.status < 300
         return isinstance(failure, err.ServerError)
 
-    def _log(self, outcome: object) -> None:
-        if _log.isEnabledFor(logging.DEBUG):
-            elapsed = self.core.transport.now() - self.begun
-            _log.debug(
-                "%s %s: %s, attempt %d, %.3f s",
-                self.call.method,
-                self.call.route,
-                outcome,
-                self.attempt,
-                elapsed,
-            )
+    def _report(self, failure: err.TempMailError | None) -> None:
+        """Say how an attempt ended, to the log and to whoever asked for it."""
+        hook = self.core.on_attempt
+        if hook is None and not _log.isEnabledFor(logging.DEBUG):
+            return
+        attempt = self._described(failure)
+        outcome = "ok" if failure is None else failure.status or attempt.error
+        _log.debug(
+            "%s %s: %s, attempt %d, %.3f s", attempt.method, attempt.route, outcome, attempt.number, attempt.seconds
+        )
+        if hook is None:
+            return
+        try:
+            hook(attempt)
+        except Exception:  # noqa: BLE001 - whatever it is: what only watches must not break the call
+            _log.exception("on_attempt failed")
+
+    def _described(self, failure: err.TempMailError | None) -> Attempt:
+        return Attempt(
+            call=self.call.name,
+            method=self.call.method,
+            route=self.call.route,
+            number=self.attempt,
+            status=self.status if failure is None else failure.status or self.status,
+            error=None if failure is None else type(failure).__name__,
+            seconds=self.core.transport.now() - self.begun,
+            quota=self.core.quota,
+        )
 
 
 def _request_of(call: Call[Any], core: Core, headers: Mapping[str, str]) -> Request:

@@ -88,17 +88,21 @@ async def _asynchronously(sandbox: Sandbox, transcript: _Transcript) -> None:
 
         file = message.attachments[0]
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "attachment")
-            with path.open("xb") as target:  # noqa: ASYNC230 - a demo writes to disk without ceremony
-                async with client.stream_attachment(file) as stream:
-                    async for chunk in stream:
-                        target.write(chunk)
-            transcript.saved(path, file, mail)
+            transcript.saved(await _streamed(client, file, folder), file, mail)
 
         await client.delete_message(message)
         transcript.emptied(await client.list_messages(mailbox))
         await client.delete_mailbox(mailbox)
         transcript.quota(before, client.quota)
+
+
+async def _streamed(client: AsyncClient, file: Attachment, folder: str) -> Path:
+    path = Path(folder, "attachment")
+    async with client.stream_attachment(file) as stream:
+        with path.open("xb") as target:  # noqa: ASYNC230 - a demo writes to disk without ceremony
+            async for chunk in stream:
+                target.write(chunk)
+    return path
 
 
 def _blockingly(sandbox: Sandbox, transcript: _Transcript) -> None:
@@ -121,16 +125,20 @@ def _blockingly(sandbox: Sandbox, transcript: _Transcript) -> None:
 
         file = message.attachments[0]
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "attachment")
-            with path.open("xb") as target, client.stream_attachment(file) as stream:
-                for chunk in stream:
-                    target.write(chunk)
-            transcript.saved(path, file, mail)
+            transcript.saved(_streamed_blockingly(client, file, folder), file, mail)
 
         client.delete_message(message)
         transcript.emptied(client.list_messages(mailbox))
         client.delete_mailbox(mailbox)
         transcript.quota(before, client.quota)
+
+
+def _streamed_blockingly(client: Client, file: Attachment, folder: str) -> Path:
+    path = Path(folder, "attachment")
+    with path.open("xb") as target, client.stream_attachment(file) as stream:
+        for chunk in stream:
+            target.write(chunk)
+    return path
 
 
 @frozen

@@ -204,10 +204,10 @@ class _Transfer:
 
     async def _open(self, attempts: CallAttempts) -> ResponseStream:
         if self._validator is None or not self._part.size:
-            return await self._sender.open_once(self.call, IDENTITY, attempts.left)
+            return await self._sender.open_once(attempts, IDENTITY)
         rest = {**IDENTITY, "Range": f"bytes={self._part.size}-", "If-Range": self._validator}
         try:
-            return await self._sender.open_once(self.call, rest, attempts.left)
+            return await self._sender.open_once(attempts, rest)
         except err.APIStatusError as error:
             if error.status in (412, 416):  # it has no such rest: ask for everything
                 self._validator = None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import gc
 import time
 import warnings
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 import aiohttp
@@ -22,6 +23,7 @@ from tempmailg._sockets import is_readable
 if TYPE_CHECKING:
     import asyncio
     import ssl
+    from collections.abc import Sequence
 
     from aiohttp.client_reqrep import ConnectionKey
     from aiohttp.connector import Connection
@@ -37,43 +39,55 @@ class PrivateName:
     Args:
         owner: The class.
         name: The attribute.
-        made_by_init: Whether each instance gets it in ``__init__``, so that the class itself does not show it.
+        set_by: The method that gives it to each instance, where the class itself does not show it.
     """
 
     owner: type
     name: str
-    made_by_init: bool = False
+    set_by: str | None = None
 
     @property
     def exists(self) -> bool:
         """Whether the installed release has it."""
-        if not self.made_by_init:
+        if self.set_by is None:
             return hasattr(self.owner, self.name)
-        return self.name in self.owner.__init__.__code__.co_names  # type: ignore[misc] # read, not called
+        return self.name in getattr(getattr(self.owner, self.set_by, None), "__code__", _NO_CODE).co_names
 
+    @property
+    def library(self) -> str:
+        """The library that the class is from."""
+        return self.owner.__module__.partition(".")[0]
+
+
+_NO_CODE: Final = (lambda: None).__code__
 
 NAMES: Final = (
-    PrivateName(aiohttp.ClientSession, "_retry_connection", made_by_init=True),
-    PrivateName(aiohttp.TCPConnector, "_ssl", made_by_init=True),
-    PrivateName(aiohttp.BaseConnector, "_conns", made_by_init=True),
+    PrivateName(aiohttp.ClientSession, "_retry_connection", set_by="__init__"),
+    PrivateName(aiohttp.TCPConnector, "_ssl", set_by="__init__"),
+    PrivateName(aiohttp.BaseConnector, "_conns", set_by="__init__"),
     PrivateName(aiohttp.BaseConnector, "_get"),
     PrivateName(aiohttp.BaseConnector, "_close"),
     PrivateName(aiohttp.BaseConnector, "__del__"),
     PrivateName(ResponseHandler, "should_close"),
+    PrivateName(ResponseHandler, "is_connected"),
 )
 
 
-def check_names(names: tuple[PrivateName, ...] = NAMES) -> None:
-    """Refuse a release of aiohttp that lacks a name on which the client's promises rest.
+def check_names(names: Sequence[PrivateName] = NAMES) -> None:
+    """Refuse a release of a library that lacks a name on which a promise rests.
+
+    Args:
+        names: The names, all of one library.
 
     Raises:
         ConfigurationError: A name is missing.
     """
     missing = [f"{name.owner.__name__}.{name.name}" for name in names if not name.exists]
     if missing:
+        library = names[0].library
         raise ConfigurationError(
-            f"aiohttp {aiohttp.__version__} has no {', '.join(missing)}, on which this release of tempmailg relies:"
-            " install an older aiohttp or a newer tempmailg"
+            f"{library} {version(library)} has no {', '.join(missing)}, on which this release of tempmailg relies:"
+            f" install an older {library} or a newer tempmailg"
         )
 
 
@@ -89,7 +103,7 @@ def forbid_resending(session: aiohttp.ClientSession) -> None:
 
 
 def certificate_check(connector: aiohttp.TCPConnector) -> ssl.SSLContext | bool | aiohttp.Fingerprint:
-    """Return what a connector was told of certificates: False means that it accepts any."""
+    """Return which certificates a connector accepts: False means any."""
     return connector._ssl  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 

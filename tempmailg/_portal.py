@@ -49,9 +49,9 @@ CLEAN_UP: Final = 1.0
 EXIT: Final = 2.0
 """Seconds that the interpreter's exit waits for connections to be closed."""
 
-# A waiting thread looks up now and then: whether the portal still lives and, on Windows, whether Ctrl-C was pressed,
+# A waiting thread checks now and then whether the portal still lives and, on Windows, whether Ctrl-C was pressed,
 # which does not interrupt the wait for a lock there.
-_LOOK_UP: Final = 0.1 if sys.platform == "win32" else 1.0
+_CHECK_INTERVAL: Final = 0.1 if sys.platform == "win32" else 1.0
 
 
 class Lease:
@@ -151,6 +151,9 @@ class Portal:
                 f"the background thread of the blocking client cannot start ({error}), so nothing was sent: "
                 "this process has no file descriptors, threads or memory left"
             ) from error
+        except BaseException:
+            self._started.add_done_callback(self._stop_unwanted)  # an interrupt: nobody will ever use it
+            raise
 
     def check_caller(self) -> None:
         """Raise where waiting for the portal would never end."""
@@ -280,6 +283,10 @@ class Portal:
             self._started.set_result(None)
             await self._keeper.sleep_until_stopped()
 
+    def _stop_unwanted(self, started: Future[None]) -> None:
+        if started.exception() is None:
+            self.loop.call_soon_threadsafe(lambda: self.spawn(self._stop()))
+
     async def _stop(self) -> None:
         self._stopped = True
         await self._keeper.stop(cancel_remaining=True)  # the other tasks are cancelled as the loop ends
@@ -365,7 +372,7 @@ class _Call(Generic[T]):
 
     def _wait(self) -> bool:
         """Wait for the end; return whether it has come, and not only the portal's."""
-        while not self._done.acquire(timeout=_LOOK_UP):
+        while not self._done.acquire(timeout=_CHECK_INTERVAL):
             if not self._portal.is_alive() and not self._finished:
                 return False
         return True

@@ -137,4 +137,5 @@ def _field_errors(errors: object) -> dict[str, tuple[str, ...]]:
 
 
 def _text_of(value: object) -> str:
-    return clean(value)[:500] if isinstance(value, str) else ""
+    text = str(value) if type(value) is int else value  # the type itself: True is no text
+    return clean(text)[:500] if isinstance(text, str) else ""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["IDENTITY", "AttachmentStream", "BodyReader", "SpeedLimit", "declared_size", "is_coded", "whole_body"]
 
 # A coded body would hide its size and be decoded behind our back: cut inside gzip, it would even look complete.
-IDENTITY: Final[Mapping[str, str]] = {"Accept-Encoding": "identity"}
+IDENTITY: Final[Mapping[str, str]] = {"Accept-Encoding": "identity", "Accept": "*/*"}  # a file is of any type
 
 _DIGITS = re.compile(r"[0-9]{1,18}")
 

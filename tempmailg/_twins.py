@@ -16,7 +16,7 @@ from tempmailg._stream import AttachmentStream
 from tempmailg._waiting import ExpectedMessage, Watch, run_user_code_in_threads
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from types import TracebackType
 
     from tempmailg._client import AsyncClient
@@ -63,8 +63,11 @@ class ClientBase:
         self._lease.close()
 
     def __repr__(self) -> str:
-        lease: Lease | None = getattr(self, "_lease", None)  # None while __init__ fails
-        return f"<{type(self).__name__}{' closed' if lease and lease.closed else ''}>"
+        client: AsyncClient | None = getattr(self, "_client", None)  # None while __init__ fails
+        if client is None:
+            return f"<{type(self).__name__}>"
+        details = repr(client).partition(" ")[2].removesuffix(">").removesuffix(" closed")
+        return f"<{type(self).__name__} {details}{' closed' if self._lease.closed else ''}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
@@ -215,25 +218,29 @@ class BlockingWatch(_Iterator[Watch, "Message"]):
     on when a program stopped is delivered again by a watch that goes on from `seen`.
     """
 
-    def add(self, *mailboxes: Mailbox | str) -> None:
+    def add(self, *mailboxes: Mailbox | str, seen: Mapping[str, Sequence[str]] | None = None) -> None:
         """Watch further mailboxes. One that is watched already goes on as it is.
 
         Args:
             mailboxes: The mailboxes or their addresses.
+            seen: What another watch's `discard` or `seen` returned: those messages are not delivered here.
 
         Raises:
-            ConfigurationError: One of them cannot be a mailbox.
+            ConfigurationError: One of them cannot be a mailbox, or `seen` is something else.
             ClientClosedError: The client is closed.
         """
-        self._use(self._inner.add, *mailboxes)
+        self._use(partial(self._inner.add, seen=seen), *mailboxes)
 
-    def discard(self, *mailboxes: Mailbox | str) -> None:
+    def discard(self, *mailboxes: Mailbox | str) -> dict[str, list[str]]:
         """Stop watching these mailboxes: no message of theirs is delivered any more, and what was seen is forgotten.
 
         Args:
             mailboxes: The mailboxes or their addresses; one that is not watched does no harm.
+
+        Returns:
+            What was seen there, for `add` of another watch that takes over; the same as `seen` returns.
         """
-        self._use(self._inner.discard, *mailboxes)
+        return self._use(self._inner.discard, *mailboxes)
 
     def seen(self) -> dict[str, list[str]]:
         """Return what was seen, ready for JSON and for `Client.watch(state=…)`.

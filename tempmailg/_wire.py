@@ -113,10 +113,17 @@ def _done(response: Response) -> None:
     _raised(_raw_nothing(response))
 
 
+def _body(response: Response) -> bytes:
+    failure = _failure(response)
+    if failure:
+        raise failure
+    return response.body
+
+
 _READERS: Final[dict[object, Callable[[Response], Any]]] = {
     MessageList: _message_list,
     type(None): _done,
-    bytes: lambda response: response.body,
+    bytes: _body,
 }
 """What reads the answers whose value does not stand under `data`, by the type that the call returns."""
 

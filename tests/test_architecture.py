@@ -196,6 +196,8 @@ HEAVY = {
     "uvloop",
     "pydantic",
     "pydantic_core",
+    "redis",
+    "robot",
 }
 
 

@@ -7,12 +7,13 @@ import copy
 import gc
 import os
 import pickle
+import re
 import signal
 import threading
 import traceback
 import warnings
 import weakref
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -330,7 +331,7 @@ def test_a_client_that_sent_nothing_has_no_thread(sandbox: Sandbox) -> None:
     before = threading.active_count()
     with Client(transport=sandbox.transport()) as client:
         assert threading.active_count() == before
-    assert repr(client) == "<Client closed>"
+    assert repr(client) == f"<Client {sandbox.transport().base_url} timeout=30 max_retries=2 closed>"
 
 
 # ---------------------------------------------------------------------------------------------------------- event loops
@@ -546,7 +547,7 @@ def test_a_client_holds_secrets_and_is_never_copied(client: Client) -> None:
     for attempt in (pickle.dumps, copy.copy, copy.deepcopy):
         with pytest.raises(TypeError, match="cannot be pickled or copied"):
             attempt(client)
-    assert repr(client) == "<Client>"
+    assert re.fullmatch(r"<Client http://[a-z0-9.:/]+ timeout=30 max_retries=2>", repr(client))
 
 
 async def test_a_session_is_refused() -> None:
@@ -594,9 +595,9 @@ def test_a_clean_up_without_end_holds_nobody_up(monkeypatch: pytest.MonkeyPatch)
         client._lease.run(end)
 
 
-def test_a_long_call_outlasts_every_look(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_call_outlasts_every_check(monkeypatch: pytest.MonkeyPatch) -> None:
     """A waiting thread that finds the portal alive goes on waiting."""
-    monkeypatch.setattr(_portal, "_LOOK_UP", 0.001)
+    monkeypatch.setattr(_portal, "_CHECK_INTERVAL", 0.001)
 
     async def take_long(_request: Request) -> None:
         await asyncio.sleep(0.02)
@@ -620,9 +621,28 @@ def test_a_loop_that_cannot_start_is_tried_anew(monkeypatch: pytest.MonkeyPatch,
         client.list_domains()
 
 
+def test_ctrl_c_while_the_thread_starts_leaves_none(monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox) -> None:
+    """A thread for which nobody waited until it had started ends by itself, and the next call starts another."""
+
+    class Interrupted(Future[None]):
+        def result(self, timeout: float | None = None) -> None:
+            raise KeyboardInterrupt
+
+    with Client(transport=sandbox.transport()) as client:
+        with monkeypatch.context() as patched:
+            patched.setattr(_portal, "Future", Interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                client.list_domains()
+        for thread in threading.enumerate():
+            if thread.name == "tempmailg":
+                thread.join(20.0)
+                assert not thread.is_alive()
+        client.list_domains()
+
+
 def test_a_stopped_portal_refuses_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever moment of the portal's end a call meets, it raises ClientClosedError and does not wait for ever."""
-    monkeypatch.setattr(_portal, "_LOOK_UP", 0.01)
+    monkeypatch.setattr(_portal, "_CHECK_INTERVAL", 0.01)
     portal = _portal.Portal()
     portal._stopped = True
     with pytest.raises(ClientClosedError):  # the stop was ordered

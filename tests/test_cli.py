@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tempmailg import AsyncClient, WaitTimeoutError
 from tempmailg._cli._times import ago, clock, until
 from tempmailg.sandbox import Edit, RateLimited, Reorder, Stall, Status
 
@@ -93,6 +94,19 @@ def test_a_message_that_cannot_be_read_is_a_warning_beside_the_others(shell: She
     assert "a message that cannot be read: " in outcome.stderr
     assert "messages[0].receivedAt: expected a date and time, got null" in outcome.stderr
     assert [message["id"] for message in json.loads(shell.run("messages", "--json").stdout)] == [message_id]
+
+
+def test_what_was_left_out_of_a_message_is_a_warning(shell: Shell, address: str) -> None:
+    """`read` shows the message and names what it lacks on stderr."""
+
+    def spoil(answer: Any) -> Any:
+        return {**answer, "data": {**answer["data"], "attachments": [{"size": 1}]}}
+
+    message_id = shell.sandbox.deliver(address, subject="Fine", text="hello")
+    shell.sandbox.faults.next("get_message", Edit(spoil))
+    outcome = shell.run("read", message_id)
+    assert (outcome.status, "hello" in outcome.stdout) == (0, True)
+    assert "left out of the message: data.attachments[0].name: the field is missing" in outcome.stderr
 
 
 def test_messages_are_lines_oldest_first(shell: Shell, address: str) -> None:
@@ -393,7 +407,9 @@ def _watched(shell: Shell, address: str, count: int) -> list[str]:
 
 
 def _ids(path: str) -> list[str]:
-    return [each for ids in json.loads(Path(path).read_text()).values() for each in ids]
+    """Return the ids that a state file holds: its lines are lists, those of what was seen begin so."""
+    lines = [json.loads(line) for line in Path(path).read_text().splitlines()]
+    return [each for kind, *rest in lines if kind == "seen" for each in rest[1:]]
 
 
 def _until(condition: Any) -> None:
@@ -402,6 +418,22 @@ def _until(condition: Any) -> None:
             return
         threading.Event().wait(0.05)
     raise AssertionError("it never came true")
+
+
+def test_wait_asks_as_often_as_it_is_told(shell: Shell, address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`--poll-interval` reaches the client in seconds, and `--timeout 0` asks once."""
+    asked: list[dict[str, Any]] = []
+
+    async def wait_for_message(_client: object, _mailbox: object, **criteria: Any) -> None:
+        asked.append(criteria)
+        raise WaitTimeoutError("in vain")
+
+    before = len(shell.sandbox.journal)
+    assert shell.run("wait", address, "--timeout", "0").status == 124
+    assert len(shell.sandbox.journal) == before + 1
+    monkeypatch.setattr(AsyncClient, "wait_for_message", wait_for_message)
+    assert shell.run("wait", address, "--timeout", "2m", "--poll-interval", "1.5m").status == 124
+    assert (asked[0]["timeout"], asked[0]["poll_interval"]) == (120.0, 90.0)
 
 
 def test_watch_ends_when_its_mailbox_is_gone(shell: Shell, address: str) -> None:
@@ -416,13 +448,13 @@ def test_watch_ends_when_its_mailbox_is_gone(shell: Shell, address: str) -> None
     assert outcome.status == 0
 
 
-@pytest.mark.parametrize("text", ["", "[]", "\x00"])
+@pytest.mark.parametrize("text", ["[]", "{}", "\x00", "a line of somebody else", "[[]]\n", '["seen"\n'])
 def test_a_damaged_watch_state_is_refused(shell: Shell, address: str, text: str) -> None:
     """A state file that is none is not overwritten: it may be another file."""
     Path("notes").write_text(text)
     outcome = shell.run("watch", address, "--state", "notes")
     assert outcome.status == 1
-    assert "notes is no state of a watch" in outcome.stderr
+    assert "notes is no state file of a watch" in outcome.stderr
     assert Path("notes").read_text() == text
 
 

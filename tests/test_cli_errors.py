@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 pytest_plugins = ["support.shell"]
 
-_NO_DURATION = "is no duration above zero: give seconds, or 90s, 2m, 1h30m"
+_NO_DURATION = "is no duration: give seconds, or 90s, 2m, 1h30m"
+_NO_POSITIVE_DURATION = "is no duration above zero: give seconds, or 90s, 2m, 1h30m"
 
 # Wrong usage, the command whose help explains it, and the line without its beginning and its pointer to the help.
 USAGE = [
@@ -46,8 +48,9 @@ USAGE = [
     ("wait --code --link", " wait", "--code and --link are two answers: ask for one; "),
     *(
         (f"wait --timeout {value}", " wait", f"invalid value for '--timeout': '{value}' {_NO_DURATION}; ")
-        for value in ("0", "-5", "nan", "inf", "1e3", "soon", "30s2m", "0s")
+        for value in ("-5", "nan", "inf", "1e3", "soon", "30s2m")
     ),
+    ("wait --poll-interval 0", " wait", f"invalid value for '--poll-interval': '0' {_NO_POSITIVE_DURATION}; "),
     ("messages", " messages", "no mailbox was made here yet: run 'tempmailg new', or name an address; "),
     ("read", " read", "missing argument 'MESSAGE'; "),
     ("read a b", " read", "got unexpected extra argument (b); "),
@@ -126,6 +129,72 @@ def test_a_mailbox_that_is_gone_is_this_line(shell: Shell) -> None:
     problem = "there is no mailbox gone@example.com (any more): it expired or was deleted"
     advice = "make another one with 'tempmailg new'"
     assert shell.run("wait", "gone@example.com") == (1, "", f"tempmailg: {problem}; {advice}\n")
+
+
+_PATH = ".config/tempmailg/config.toml"
+_BOTH = "set both, or neither"
+
+# The config file's text, its mode, the environment's address, and what a command without a key in its environment says.
+CONFIGS = [
+    (None, 0o600, None, 'no API key: set TEMPMAILG_API_KEY, or write api_key = "…" into PATH (and chmod 600 it)'),
+    ('api_key = "k"', 0o644, None, "the config file PATH can be read by others (mode 644): run chmod 600 PATH"),
+    ("api_key = k", 0o600, None, 'PATH must hold the line api_key = "…", and may hold base_url = "…"'),
+    ('api_key = ""', 0o600, None, 'PATH must hold the line api_key = "…", and may hold base_url = "…"'),
+    (
+        'api_key = "k"',
+        0o600,
+        "http://127.0.0.1:9/api",
+        "TEMPMAILG_BASE_URL is set but TEMPMAILG_API_KEY is not, and the key in PATH is not for that URL: " + _BOTH,
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "mode", "url", "line"), CONFIGS, ids=[str(row[0]) + oct(row[1]) for row in CONFIGS])
+def test_a_wrong_setting_is_this_line(shell: Shell, text: str | None, mode: int, url: str | None, line: str) -> None:
+    """What is wrong with key and address is said in one line that names the file, and nothing is sent."""
+    shell.set(TEMPMAILG_API_KEY=None, TEMPMAILG_BASE_URL=url)
+    path = shell.home / _PATH
+    path.parent.mkdir(parents=True)
+    if text is not None:
+        path.write_text(text)
+        path.chmod(mode)
+    assert shell.run("domains") == (1, "", f"tempmailg: {line.replace('PATH', str(path))}\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("[]", "seen is no state file of a watch: give another path"),
+        ('["seen", ' + "[" * 100_000 + "\n", "seen is no state file of a watch: give another path"),
+    ],
+    ids=len,
+)
+def test_a_wrong_state_is_this_line(shell: Shell, text: str, line: str) -> None:
+    """A file that `watch --state` cannot go on from is named, and stays as it is."""
+    Path("seen").write_text(text)
+    assert shell.run("watch", "box@example.com", "--state", "seen") == (1, "", f"tempmailg: {line}\n")
+    assert Path("seen").read_text() == text
+
+
+def test_a_taken_port_is_this_line(shell: Shell) -> None:
+    """A sandbox that cannot listen names its ports, and how to choose others."""
+    taken = shell.sandbox.smtp_port
+    status, stdout, stderr = _in_shell(shell, f"tempmailg sandbox --port 0 --smtp-port {taken}")
+    assert (status, stdout) == (1, "")
+    assert re.fullmatch(
+        rf"tempmailg: cannot listen on 127\.0\.0\.1, ports 0 and {taken} \(.*address already in use.*\): "
+        r"choose others with --port and --smtp-port, or 0 for free ones\n",
+        stderr,
+    )
+
+
+def test_a_wait_in_vain_is_this_line(shell: Shell) -> None:
+    """The time, the address and the cost of a wait without success stand in its line."""
+    address = shell.answer("new")
+    outcome = shell.run("wait", "--timeout", "0.3s", address)
+    assert (outcome.status, outcome.stdout) == (124, "")
+    assert outcome.stderr.startswith(f"tempmailg: no message fitted within 0.3 s at {address}; ")
+    assert outcome.stderr.endswith("; no message came\n")
 
 
 @given(st.text(), st.sampled_from(["try again", "see 'x'"]))

@@ -240,22 +240,37 @@ def test_a_watch_state_that_is_no_file_is_refused(shell: Shell, path: str) -> No
     before = len(shell.sandbox.journal)
     outcome = shell.run("watch", "box@example.com", "--state", path)
     assert outcome.status == 1
-    assert f"{path} is no ordinary file: name another file for --state" in outcome.stderr
+    assert f"{path} is no ordinary file: give another path" in outcome.stderr
     assert len(shell.sandbox.journal) == before
 
 
 def test_a_watch_state_without_end_is_refused(shell: Shell) -> None:
-    """No more than 16 MiB of a state are read, which are the ids of a quarter of a million messages."""
+    """A file of more than a gigabyte is no state, and is not read."""
     with Path("state").open("wb") as file:
-        file.truncate(16 * 1024 * 1024 + 1)
+        file.truncate(1024**3 + 1)
     outcome = shell.run("watch", "box@example.com", "--state", "state")
     assert outcome.status == 1
-    assert "state is larger than 16 MiB" in outcome.stderr
+    assert "state is larger than any state of a watch" in outcome.stderr
+
+
+def test_a_linked_watch_state_stays_a_link(shell: Shell) -> None:
+    """Where `--state` names a symbolic link, the file behind it is written, at the end of the watch, too."""
+    Path("there").mkdir()
+    Path("state").symlink_to("there/state")
+    address = shell.answer("new")
+    shell.sandbox.deliver(address, subject="first")
+    with shell.start("watch", address, "--state", "state") as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(2)
+        assert process.wait(timeout=20) == 130
+    assert Path("state").is_symlink()
+    assert Path("there/state").read_text().startswith('["')
 
 
 def test_a_deeply_nested_watch_state_is_refused(shell: Shell) -> None:
     """JSON that is nested too deeply for any reader is an unusable state, not a bug."""
-    Path("state").write_text("[" * 100_000)
+    Path("state").write_text('["seen", ' + "[" * 100_000 + "\n")
     outcome = shell.run("watch", "box@example.com", "--state", "state")
     assert outcome.status == 1
     assert "bug" not in outcome.stderr

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import logging
 import pickle
+import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+import trio
 from support.scripted import ScriptedTransport, answer, refusal
 
 import tempmailg
-from tempmailg import AsyncClient
+from tempmailg import AsyncClient, Attempt
 from tempmailg import _errors as err
 from tempmailg._retry import RETRY_TOKENS, RetryBudget, retry_delay
 from tempmailg._stream import SpeedLimit
@@ -314,6 +318,141 @@ async def test_logs_tell_the_route_and_never_its_arguments(caplog: pytest.LogCap
     await client_of(ScriptedTransport(refusal(502), EMPTY)).list_messages("box@example.com")
     lines = [record.getMessage() for record in caplog.records]
     assert lines == ["GET /messages: 502, attempt 1, 0.000 s", "GET /messages: ok, attempt 2, 0.000 s"]
+
+
+async def test_each_attempt_is_reported_as_a_value() -> None:
+    """`on_attempt` gets route, status or error class, number, seconds and quota of each request, and no address."""
+    quota = {"X-RateLimit-Limit": "10", "X-RateLimit-Remaining": "4"}
+    empty = answer({"messages": []}, headers=quota)
+    transport = ScriptedTransport(refusal(502), broken(sent=True), empty, refusal(404), seconds_each=0.5)
+    seen: list[Attempt] = []
+    client = client_of(transport, on_attempt=seen.append)
+    await client.list_messages("box@example.com")
+    with pytest.raises(err.NotFoundError):
+        await client.with_options(max_retries=0).delete_mailbox("box@example.com")
+    shown = [(each.number, each.status, each.error, each.seconds) for each in seen]
+    assert shown == [
+        (1, 502, "ServerError", 0.5),
+        (2, None, "APIConnectionError", 0.5),
+        (3, 200, None, 0.5),
+        (1, 404, "NotFoundError", 0.5),
+    ]
+    assert {(each.call, each.method, each.route) for each in seen} == {
+        ("list_messages", "GET", "/messages"),
+        ("delete_mailbox", "DELETE", "/emails/{email}"),
+    }
+    assert [each.quota and each.quota.remaining for each in seen] == [None, None, 4, 4]
+    assert "box@" not in repr(seen)
+
+
+async def test_a_stream_is_an_attempt_until_its_headers() -> None:
+    """A download's requests are reported, too."""
+    seen: list[Attempt] = []
+    client = client_of(ScriptedTransport(answer(body=b"whole")), on_attempt=seen.append)
+    async with client.stream_attachment(("id", "name")):
+        pass
+    assert [(each.call, each.status) for each in seen] == [("stream_attachment", 200)]
+
+
+async def test_a_hook_that_fails_is_logged_and_breaks_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """What `on_attempt` raises ends no call and hides no error of one."""
+
+    def broken_hook(_attempt: Attempt) -> None:
+        raise ZeroDivisionError
+
+    client = client_of(ScriptedTransport(EMPTY, refusal(404)), on_attempt=broken_hook)
+    assert await client.list_messages("box@example.com") == []
+    with pytest.raises(err.NotFoundError):
+        await client.list_messages("box@example.com")
+    assert [record.getMessage() for record in caplog.records] == ["on_attempt failed"] * 2
+
+
+def is_client(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Assign) and "AsyncClient" in ast.unparse(node)
+
+
+def program_of_the_manual(name: str) -> Callable[[Attempt], None]:
+    """Return a function that the manual shows."""
+    text = (Path(tempmailg.__file__).parent / "README.md").read_text(encoding="utf-8")
+    (program,) = [block for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL) if f"def {name}(" in block]
+    tree = ast.parse(program)
+    tree.body = [
+        node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom, ast.Assign, ast.FunctionDef))
+    ]
+    names: dict[str, Any] = {}
+    exec(compile(tree, "README.md", "exec"), names)
+    return cast("Callable[[Attempt], None]", names[name])
+
+
+async def test_the_manuals_hook_makes_spans_of_opentelemetry() -> None:
+    """The example turns each request into a span of the right name, times and status, below the caller's own."""
+    from opentelemetry import trace
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+
+    exporter, provider = InMemorySpanExporter(), TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    trace.set_tracer_provider(provider)
+    client = client_of(
+        ScriptedTransport(refusal(502), EMPTY, seconds_each=2.0), on_attempt=program_of_the_manual("span")
+    )
+    with trace.get_tracer("test").start_as_current_span("the caller's") as outer:
+        await client.list_messages("box@example.com")
+    first, second, _ = exporter.get_finished_spans()
+    assert [first.name, second.name] == ["GET /messages"] * 2
+    assert [first.status.is_ok, second.status.is_ok] == [False, True]
+    assert first.attributes is not None
+    assert first.attributes["http.response.status_code"] == 502
+    assert first.attributes["error.type"] == "ServerError"
+    assert second.attributes is not None
+    assert second.attributes["http.request.resend_count"] == 1
+    assert first.parent is not None
+    assert first.parent.span_id == outer.get_span_context().span_id
+    assert ((first.end_time or 0) - (first.start_time or 0)) / 1e9 == pytest.approx(2.0, abs=0.01)
+
+
+async def test_a_client_shows_where_it_sends_and_how() -> None:
+    """The repr names address and options, and whether the client is closed; never the key."""
+    client = AsyncClient(KEY, timeout=2.5, max_retries=0)
+    assert repr(client) == "<AsyncClient https://v1.tempmailg.com/api timeout=2.5 max_retries=0>"
+    await client.close()
+    assert repr(client).endswith(" closed>")
+    assert repr(client_of(ScriptedTransport(EMPTY))) == (
+        "<AsyncClient over ScriptedTransport timeout=30 max_retries=2>"
+    )
+
+
+async def test_the_user_agent_names_what_a_support_case_asks_for() -> None:
+    """By default it has the versions of the library, Python, the system and aiohttp; another one replaces it whole."""
+    transport = ScriptedTransport(EMPTY)
+    await client_of(transport).list_messages("box@example.com")
+    await client_of(transport, user_agent="mine/1").list_messages("box@example.com")
+    own, mine = (request.headers["User-Agent"] for request in transport.requests)
+    assert re.fullmatch(r"tempmailg/[0-9.]+ Python/3\.[0-9.a-z+]+ \w+( aiohttp/[0-9.a-z]+)?", own)
+    assert mine == "mine/1"
+
+
+@pytest.mark.parametrize("use", ["enter", "call", "wait"])
+def test_under_trio_the_client_says_at_once_that_it_needs_asyncio(use: str) -> None:
+    """In another kind of event loop the first use is a clear error, and nothing is sent."""
+    transport = ScriptedTransport(EMPTY)
+
+    async def main() -> None:
+        client = client_of(transport)
+        if use == "enter":
+            async with client:
+                pass
+        elif use == "call":
+            await client.list_messages("box@example.com")
+        else:
+            await client.wait_for_message("box@example.com")
+
+    with pytest.raises(
+        err.ConfigurationError, match=r"needs a running asyncio event loop.*under trio, use the blocking"
+    ):
+        trio.run(main)
+    assert transport.requests == []
 
 
 def test_a_slow_body_is_noticed_and_a_slow_reader_is_not() -> None:

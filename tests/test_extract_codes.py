@@ -101,6 +101,17 @@ class TestNames:
             "Il codice per l’utente 55120987 è 481902.",
             "Kod do konta 55120987 to 481902.",
             "Код для аккаунта 55120987: 481902",
+            "Váš kód pro účet 55120987 je 481902.",
+            "Az Ön kódja az 55120987 fiókhoz: 481902",
+            "55120987 numaralı hesabınız için kodunuz 481902.",
+            "Koden för konto 55120987 är 481902.",
+            "Koodi tilille 55120987 on 481902.",
+            "Ο κωδικός για τον λογαριασμό 55120987 είναι 481902.",
+            "账号55120987的验证码是481902。",
+            "アカウント55120987の認証コードは481902です。",
+            "계정 55120987의 인증번호는 481902입니다.",
+            "رمز التحقق للحساب 55120987 هو 481902.",
+            "खाता 55120987 के लिए आपका कोड 481902 है।",
         ],
     )
     def test_an_account_describes_and_the_verb_names(self, text: str) -> None:
@@ -115,6 +126,8 @@ class TestNames:
             "Le mot de passe du compte 55120987 a été modifié.",
             "Account 55120987 was locked after five wrong passwords.",
             "您的账号55120987的密码已修改。",
+            "55120987 numaralı hesabın şifresi değiştirildi.",
+            "Lösenordet för konto 55120987 har ändrats.",
         ],
     )
     def test_a_password_names_only_what_it_stands_next_to(self, text: str) -> None:
@@ -249,3 +262,34 @@ class TestStructure:
     def test_a_code_that_counts_no_more_yields(self, text: str) -> None:
         """Of two codes, the one that was withdrawn or quoted is not the answer."""
         assert _code(text) == "481902"
+
+
+class TestBank:
+    """A bank's approval stands among accounts, cards and amounts."""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "To confirm the payment of EUR 318.40 to TIDE STORE on 14.09.2028 at 18:20 with card 5512 enter 481902.",
+            "Dear customer, 481902 is your one-time password for the transaction of Rs. 2,300 using card ending 5512.",
+            "Ihre mobileTAN 481902 für die Überweisung von 318,40 EUR auf das Konto DE89370400440532013000.",
+            "Kod SMS: 481902. Operacja z 14-09-2028, kwota 318,40 PLN, rachunek ...5512.",
+            "Никому не сообщайте код 481902. Покупка 318,40 RUB, карта *5512.",
+            "[은행] 인증번호 [481902] 를 입력하세요. 결제금액 31,000원",
+        ],
+    )
+    def test_its_code_is_found(self, text: str) -> None:
+        """The code is the one that is asked for or named, whatever numbers stand around it."""
+        assert _code(text, "Confirm") == "481902"
+
+    @pytest.mark.parametrize(
+        ("subject", "text"),
+        [
+            ("Wi-Fi", "Guest Wi-Fi access code: 481902"),
+            ("Security alert", "We blocked a sign-in with the wrong code 481902 on 14 September."),
+            ("Support ticket 481902", "Your ticket 481902 has been updated."),
+        ],
+    )
+    def test_other_numbers_stay_out(self, subject: str, text: str) -> None:
+        """Codes of networks, refused codes and tickets are not the answer."""
+        assert _code(text, subject) is None

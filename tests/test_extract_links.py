@@ -192,6 +192,15 @@ class TestIntent:
             ("Ruthさんからの招待", "ボート部に招待されました。", "参加する"),
             ("邀请您加入", "露丝邀请您加入划船队。", "加入"),
             ("Ruth님의 초대", "조정팀에 초대되었습니다.", "참여하기"),
+            ("Pozvánka do posádky", "Ruth vás zve do posádky.", "Přijmout pozvánku"),
+            ("Kutsu miehistöön", "Ruth kutsui sinut mukaan.", "Hyväksy kutsu"),
+            ("Vabilo v posadko", "Ruth vas vabi v posadko.", "Sprejmi vabilo"),
+            ("Meghívó a legénységbe", "Ruth meghívta a legénységbe.", "Csatlakozás"),
+            ("Inbjudan till besättningen", "Ruth har bjudit in dig.", "Gå med"),
+            ("Πρόσκληση στο πλήρωμα", "Η Ruth σας προσκάλεσε.", "Αποδοχή πρόσκλησης"),
+            ("Lời mời vào đội", "Ruth mời bạn vào đội.", "Tham gia"),
+            ("דוא״ל הזמנה לצוות", "רות הזמינה אותך לצוות.", "הצטרף"),
+            ("दल में आमंत्रण", "रूथ ने आपको आमंत्रित किया है।", "स्वीकार करें"),
         ],
     )
     def test_an_invitation_asks_to_join(self, subject: str, text: str, button: str) -> None:
@@ -208,6 +217,13 @@ class TestIntent:
             ("Se ha cambiado tu contraseña", "Restablecer contraseña"),
             ("Ваш пароль был изменён", "Сбросить пароль"),
             ("新しい端末からのログイン", "パスワードを再設定"),
+            ("Vaše heslo bylo změněno", "Změnit heslo"),
+            ("Twoje hasło zostało zmienione", "Zresetuj hasło"),
+            ("Ditt lösenord har ändrats", "Återställ lösenord"),
+            ("Şifreniz değiştirildi", "Şifremi sıfırla"),
+            ("비밀번호가 변경되었습니다", "비밀번호 재설정"),
+            ("您的密码已修改", "重置密码"),
+            ("Nouvelle connexion à votre compte", "Réinitialiser le mot de passe"),
         ],
     )
     def test_a_notice_has_no_link_to_follow(self, subject: str, button: str) -> None:
@@ -251,3 +267,14 @@ class TestIntent:
         urls = ("https://pond.example/a?k=Tq93kPzw1", "https://pond.example/b?k=Tq93kPzw1")
         text = f"Please confirm your address [1] or see our news [2].\n\n[1] {urls[0]}\n[2] {urls[1]}\n"
         assert _link(text, "One step is left: confirm it", is_html=False) == urls[0]
+
+    def test_an_address_may_speak_for_itself(self) -> None:
+        """In a language without a table, the only address made for its reader that asks for something is the answer."""
+        url = "https://pond.example/verify?token=Tq93kPzw1"
+        html = f"<p>Blorvi wemta kolu drast.</p><a href='{url}'>Blorvi</a><p><a href='https://x.example/a'>Fen</a></p>"
+        assert _link(html, "Wemta kolu") == url
+
+    def test_a_calendar_invitation_is_no_invitation_to_a_team(self) -> None:
+        """Answering an event is nothing to sign in with."""
+        pair = "<a href='https://pond.example/y/Tq93kPzw1'>Yes</a> <a href='https://pond.example/n/Tq93kPzw1'>No</a>"
+        assert _link(f"<p>Ruth invited you to an event.</p>{pair}", "Calendar invitation: Rowing") is None

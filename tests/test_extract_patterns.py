@@ -96,7 +96,7 @@ def _patterns() -> Iterator[tuple[str, re.Pattern[str]]]:
         found = vars(importlib.import_module(f"tempmailg._extract.{module}".removesuffix(".__init__")))
         for name, value in found.items():
             yield from _inside(f"{module}.{name}", value)
-    yield from _inside("_typed._tables", _typed._tables())
+    yield from _inside("_typed.forms", tuple(_typed.forms()))
 
 
 def _inside(name: str, value: Any) -> Iterator[tuple[str, re.Pattern[str]]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import importlib
+import pkgutil
 import re
 import socket
 import sys
@@ -15,6 +17,8 @@ from typing import Any, Final
 
 import aiohttp
 import pytest
+from aiohttp.http import HttpProcessingError
+from aiohttp.streams import EofStream
 from attrs import Factory, frozen
 from support.checks import CANARY, trial
 from support.fault_server import (
@@ -1064,3 +1068,55 @@ async def test_a_client_left_open_is_one_warning_and_a_prompt_exit(how: str) -> 
     assert told.count("ResourceWarning") == 1, told
     assert "ResourceWarning: a client was not closed" in told
     assert "secret-key" not in told
+
+
+# --------------------------------------------------------------------------------------------------- foreign errors
+
+OTHERS = {
+    "aiohttp._websocket": "no websocket is opened",
+    "aiohttp.multipart": "no multipart body is read",
+    "aiohttp.payload": "no request has a body",
+    "aiohttp.web": "they are those of servers",
+    "aiohttp.client_exceptions.WSMessageTypeError": "no websocket is opened",
+}
+
+
+def exceptions_of_aiohttp() -> list[type[BaseException]]:
+    """Return every class of exception that the installed aiohttp defines, public or not."""
+    found: set[type[BaseException]] = set()
+    for module in pkgutil.walk_packages(aiohttp.__path__, "aiohttp."):
+        if module.name in {"aiohttp.worker", "aiohttp.pytest_plugin"}:  # they want gunicorn, and pytest
+            continue
+        for value in vars(importlib.import_module(module.name)).values():
+            if isinstance(value, type) and issubclass(value, BaseException) and value.__module__.startswith("aiohttp"):
+                found.add(value)
+    return sorted(found, key=lambda kind: (kind.__module__, kind.__name__))
+
+
+@pytest.mark.parametrize("kind", exceptions_of_aiohttp(), ids=lambda kind: f"{kind.__module__}.{kind.__name__}")
+def test_every_exception_of_aiohttp_has_a_meaning(kind: type[BaseException]) -> None:
+    """Whatever aiohttp raises or stops to wrap becomes an error of ours; what a client never meets is named here."""
+    name = f"{kind.__module__}.{kind.__name__}"
+    if any(name.startswith(prefix) for prefix in OTHERS):
+        return
+    assert issubclass(kind, _aiohttp._FOREIGN_TYPES), "it would pass through the transport"
+    assert any(issubclass(kind, meaning.foreign) for meaning in _aiohttp._FOREIGN), "it has no meaning"
+
+
+def test_whatever_is_caught_has_a_meaning() -> None:
+    """The types that the transport catches and the table of their meanings agree."""
+    for kind in _aiohttp._FOREIGN_TYPES:
+        assert any(issubclass(kind, meaning.foreign) for meaning in _aiohttp._FOREIGN)
+    for meaning in _aiohttp._FOREIGN:
+        assert issubclass(meaning.foreign, _aiohttp._FOREIGN_TYPES)
+
+
+@pytest.mark.parametrize("stage", ["connecting", "waiting", "reading"])
+@pytest.mark.parametrize(
+    "error", [HttpProcessingError(message=CANARY), EofStream(CANARY)], ids=lambda e: type(e).__name__
+)
+def test_what_aiohttp_wraps_today_is_known_unwrapped(error: Exception, stage: Any) -> None:
+    """An error of aiohttp's parser that reached the transport bare would be an unusable answer, without its text."""
+    ours = _aiohttp._Attempt("https://mail.example", stage, is_safe=True).translated(error)
+    assert isinstance(ours, err.APIResponseError)
+    assert "canary" not in str(ours)

@@ -915,3 +915,24 @@ async def main():
 os.chdir(FOLDER)
 sys.exit(asyncio.run(main()))
 """
+
+
+def test_playwright_is_clean(run: Run) -> None:
+    """Under the real sync API of Playwright, which starts no browser here, calls and blocks work without a warning."""
+    pytest.importorskip("playwright")
+    assert run(UNDER_PLAYWRIGHT) == Ended(0, ["free", "free"], "")
+
+
+UNDER_PLAYWRIGHT = """
+import warnings
+from tempmailg import Client
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    from playwright.sync_api import sync_playwright
+
+with sync_playwright() as playwright, Client() as client:
+    print(client.list_domains().requested_type)
+    playwright.request.new_context().dispose()
+    with client.temporary_mailbox():
+        print(client.list_domains().requested_type)
+"""

@@ -35,7 +35,7 @@ _RANDOM: Final = (
     (r"\bin \d+ (?:s|min|h|d)\b", "AHEAD"),
     (r"\b(?:9:\d\d|10:00)\b", "COUNTDOWN"),
     (r"\b\d+(?:\.\d+)? s\b", "SECONDS"),
-    (r"\b\d+ (?:looks?|requests?)\b", "COUNT"),
+    (r"\b\d+ (?:polls?|requests?)\b", "COUNT"),
     (r'"(used|remaining)": \d+', r'"\1": NUMBER'),
     (r"  +", "  "),  # a column is as wide as what stands in it
     (r" +$", ""),

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from support.doors import WAYS, opened
 
 from tempmailg import ConfigurationError
+from tempmailg._wire import MAX_BODY
 from tempmailg.sandbox import Account, Limits, MailboxUnknownError, Sandbox, SandboxDomain, SandboxFullError
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -595,6 +596,55 @@ async def test_a_dump_of_something_else_is_refused_and_changes_nothing(way: str)
             with pytest.raises(ConfigurationError, match="dump"):
                 door.sandbox.load(damaged)
         assert await door.messages(email) == []
+
+
+@pytest.mark.parametrize("source", ["fields", "mail"])
+async def test_a_mailbox_takes_no_more_than_clients_read(way: str, source: str) -> None:
+    """Mail that would make the list too long for any client is refused with the reason, and what came before stays."""
+    async with opened(way) as door:
+        email, other = await door.mailbox(), await door.mailbox()
+        text = "\u00e4\u0001" * 700_000  # 5.6 MB of JSON, so that three of them are too long
+        mail = EmailMessage()
+        mail.set_content(text)
+        assert Limits().listing_bytes == MAX_BODY
+
+        def deliver(address: str) -> None:
+            if source == "mail":
+                door.sandbox.deliver(address, mail)
+            else:
+                door.sandbox.deliver(address, text=text)
+
+        deliver(email)
+        deliver(email)
+        with pytest.raises(SandboxFullError, match=r"the list of .* would take .* clients read 16777216"):
+            deliver(email)
+        assert len(await door.messages(email)) == 2
+        deliver(other)
+        first = (await door.messages(email))[0]["id"]
+        await door.json("DELETE", f"/messages/{first}")
+        deliver(email)
+        door.sandbox.deliver(email, attachments=[("big.bin", bytes(20_000_000))])  # files are not in the list
+
+
+async def test_small_messages_are_not_read_before_somebody_wants_them(way: str) -> None:
+    """Delivery stays cheap: a mail is parsed when it is listed, or when its mailbox comes close to the cap."""
+    async with opened(way) as door:
+        email = await door.mailbox()
+        stored = door.sandbox._state.messages[door.sandbox.deliver(email, b"Subject: a\r\n\r\nhello")]
+        assert stored.read is None
+        door.sandbox.deliver(email, b"\r\n" + b"x" * 2_000_000)
+        assert stored.read is not None
+        assert stored.listing < 2_000
+
+
+async def test_messages_are_listed_in_the_order_of_their_times(way: str) -> None:
+    """A message with an older `received_at` stands behind newer ones, and those of one moment as they arrived."""
+    async with opened(way) as door:
+        email = await door.mailbox()
+        door.sandbox.clock.freeze()
+        for subject, received in (("first", None), ("second", None), ("older", FIRST_OF_JUNE), ("third", None)):
+            door.sandbox.deliver(email, subject=subject, received_at=received)
+        assert [message["subject"] for message in await door.messages(email)] == ["third", "second", "first", "older"]
 
 
 async def test_a_thousand_clients_at_once_lose_nothing(way: str) -> None:

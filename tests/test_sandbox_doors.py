@@ -13,7 +13,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -23,11 +23,10 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
+from support.control import KEY, call, control, raw
 
 from tempmailg import ConfigurationError
 from tempmailg.sandbox import Account, Limits, Sandbox, SandboxDomain, _sandbox
-
-KEY = "sandbox-key"
 
 
 @pytest.fixture
@@ -35,36 +34,6 @@ def sandbox() -> Iterator[Sandbox]:
     """A running sandbox in a thread of its own."""
     with Sandbox() as running:
         yield running
-
-
-def call(
-    sandbox: Sandbox, method: str, path: str, body: object = None, headers: dict[str, str] | None = None
-) -> tuple[int, Any]:
-    """Send a request to the sandbox's root; return status and JSON."""
-    place = urlsplit(sandbox.base_url)
-    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=20)
-    try:
-        data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        connection.request(method, path, data, {"Authorization": f"Bearer {KEY}", **(headers or {})})
-        response = connection.getresponse()
-        return response.status, json.loads(response.read() or b"null")
-    finally:
-        connection.close()
-
-
-def control(sandbox: Sandbox, method: str, route: str, body: object = None) -> Any:
-    """Use a control route that must succeed; return its data."""
-    status, answer = call(sandbox, method, f"/_sandbox/{route}", body)
-    assert (status, answer["status"]) == (200, True), answer
-    return answer["data"]
-
-
-def raw(sandbox: Sandbox, request: bytes) -> bytes:
-    """Send bytes and return everything that comes until the end."""
-    place = urlsplit(sandbox.base_url)
-    with socket.create_connection((place.hostname, place.port), timeout=20) as wire, wire.makefile("rb") as answer:
-        wire.sendall(request)
-        return answer.read()
 
 
 # ------------------------------------------------------------------------------------------------------------- opening
@@ -128,13 +97,61 @@ async def test_a_taken_port_is_reported_and_leaves_nothing_open() -> None:
         ({"host": "192.0.2.1"}, "allow_remote"),
         ({"host": "example.com"}, "allow_remote"),
         ({"host": "0.0.0.0", "allow_remote": True}, "api_key of your own"),
+        ({"host": "0.0.0.0", "allow_remote": True, "api_key": ""}, "api_key must be"),
+        ({"host": ""}, "host must be an address"),
+        ({"host": 5}, "host must be an address"),
+        ({"allow_hosts": "sandbox"}, "allow_hosts must be several names"),
+        ({"allow_hosts": ["sandbox:8025"]}, "without a port"),
+        ({"port": "8025"}, "port must be a port"),
+        ({"port": 70_000}, "port must be a port"),
+        ({"smtp_port": True}, "smtp_port must be a port"),
+        ({"port": 8025, "smtp_port": 8025}, "8025 is wanted twice"),
+        ({"api_key": 5}, "api_key must be text"),
+        ({"api_key": "a\nb"}, "visible ASCII"),
+        ({"accounts": ["second"]}, "accounts must be"),
+        ({"accounts": {"second": "free"}}, "accounts must hold"),
+        ({"accounts": {"": Account()}}, "api_key must be"),
+        ({"plan": "gold"}, "plan must be one of 'free', 'premium'"),
+        ({"quota": -5}, "quota must be a whole number"),
+        ({"domains": []}, "domains must be a list"),
+        ({"domains": "example.com"}, "domains must be a list"),
+        ({"domains": ["example.com"]}, "domains must be a list"),
         ({"domains": [SandboxDomain("a.example", "premium")]}, "free"),
+        ({"domains": [SandboxDomain("a.example"), SandboxDomain("A.example")]}, "'a.example' is among them twice"),
+        ({"lifetime": "x"}, "lifetime must be"),
+        ({"lifetime": -1}, "lifetime must be"),
+        ({"lifetime": 0}, "lifetime must be"),
+        ({"lifetime": float("nan")}, "lifetime must be"),
+        ({"order": "x"}, "order must be one of"),
+        ({"etags": "yes"}, "etags must be"),
+        ({"seed": "x"}, "seed must be"),
+        ({"start": datetime(2026, 6, 1)}, "start must be aware"),  # noqa: DTZ001 - the point of the test
+        ({"start": "2026-06-01"}, "start must be a datetime"),
+        ({"start": datetime(9500, 1, 1, tzinfo=UTC)}, "1900 to 8999"),
+        ({"limits": {"messages": 1}}, "limits must be"),
     ],
 )
 def test_a_careless_sandbox_is_refused(options: dict[str, Any], words: str) -> None:
-    """It listens beyond this machine only with a flag and a key of one's own, and never without a free domain."""
+    """What a sandbox could not work with, or would open it to other machines by accident, is refused at once."""
     with pytest.raises(ConfigurationError, match=words):
         Sandbox(**options)
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: SandboxDomain("two words"), "domain must be"),
+        (lambda: SandboxDomain("a.example", "gold"), "plan must be"),  # type: ignore[arg-type] # pyright: ignore[reportArgumentType] - the point of the test
+        (lambda: Limits(messages=-1), "messages must be"),
+        (lambda: Limits(idle_seconds=0), "idle_seconds must be"),
+        (lambda: Account("free", -1), "limit must be"),
+        (lambda: Account(used=True), "used must be"),
+    ],
+)
+def test_values_for_a_sandbox_are_checked_when_they_are_made(make: Callable[[], object], words: str) -> None:
+    """Domains, caps and accounts that make no sense are refused before there is a sandbox."""
+    with pytest.raises(ConfigurationError, match=words):
+        make()
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "::1", "127.0.0.2"])
@@ -257,8 +274,8 @@ def test_a_remote_sandbox_guards_its_controls_by_key() -> None:
 
 
 def test_what_lies_elsewhere_is_404(sandbox: Sandbox) -> None:
-    """The API is below /api/, the controls below /_sandbox/, and nothing is anywhere else."""
-    for path in ("/", "/api", "/emails", "/apiemails", "/_sandbox", "/favicon.ico"):
+    """The page is /, the API below /api/, the controls below /_sandbox/, and nothing is anywhere else."""
+    for path in ("/api", "/emails", "/apiemails", "/_sandbox", "/favicon.ico"):
         assert call(sandbox, "GET", path)[0] == 404
 
 
@@ -338,7 +355,7 @@ def test_messages_are_delivered_over_http(sandbox: Sandbox) -> None:
         "subject": "Hi",
         "sender": "Ann <ann@example.org>",
         "html": "<b>x</b>",
-        "received_at": "2026-06-28T09:38:51+00:00",
+        "received_at": "2020-06-28T09:38:51+00:00",
         "attachments": [
             {"name": "a.txt", "text": "ü", "content_type": "text/plain"},
             {"name": "b.bin", "base64": base64.b64encode(b"\x00\xff").decode()},
@@ -353,7 +370,7 @@ def test_messages_are_delivered_over_http(sandbox: Sandbox) -> None:
     assert status == 200
     found = call(sandbox, "GET", f"/api/messages?email={email}")[1]["messages"]
     assert [(message["id"], message["subject"]) for message in found] == [(answer["data"]["id"], "raw"), (first, "Hi")]
-    assert found[1]["receivedAt"] == "2026-06-28 09:38:51"
+    assert found[1]["receivedAt"] == "2020-06-28 09:38:51"
     assert [(file["name"], file["size"]) for file in found[1]["attachments"]] == [("a.txt", 2), ("b.bin", 2)]
 
 
@@ -413,6 +430,11 @@ def test_journal_accounts_reset_and_state_work_over_http(sandbox: Sandbox) -> No
     assert sandbox.account("second").limit == 3
 
 
+def attached(item: object) -> dict[str, Any]:
+    """Return a message with one attachment."""
+    return {"mailbox": "a@b", "attachments": [item]}
+
+
 @pytest.mark.parametrize(
     ("method", "route", "body", "status", "words"),
     [
@@ -422,34 +444,129 @@ def test_journal_accounts_reset_and_state_work_over_http(sandbox: Sandbox) -> No
         ("POST", "messages", b"[" * 100_000, 422, "JSON"),
         ("POST", "messages", [], 422, "object"),
         ("POST", "messages", {}, 422, "mailbox is missing"),
+        ("POST", "messages", b'{"mailbox": NaN}', 422, "NaN"),
+        ("POST", "messages", b"\xff", 422, "UTF-8"),
         ("POST", "messages", {"mailbox": "no@where.invalid"}, 404, "no mailbox"),
-        ("POST", "messages", {"mailbox": "a@b", "colour": 1}, 422, "colour"),
-        ("POST", "messages", {"mailbox": "a@b", "attachments": [{"name": "a", "base64": "?"}]}, 422, ""),
-        ("POST", "messages", {"mailbox": "a@b", "attachments": [{"name": "a"}]}, 422, "text is missing"),
-        ("POST", "messages", {"mailbox": "a@b", "attachments": 1}, 422, ""),
-        ("POST", "messages", {"mailbox": "a@b", "received_at": "soon"}, 422, "soon"),
-        ("POST", "clock", {"advance": -1}, 422, "backwards"),
-        ("POST", "clock", {"advance": "1"}, 422, ""),
-        ("POST", "clock", {"advance": 1e300}, 422, "calendar"),
+        ("POST", "messages", {"mailbox": 5}, 422, "mailbox must be text"),
+        ("POST", "messages", {"mailbox": "nobody"}, 422, "mailbox must be an address"),
+        ("POST", "messages", {"mailbox": "a@b", "colour": 1}, 422, "colour is unknown (there are: mailbox, subject"),
+        ("POST", "messages", {"mailbox": "a@b", "\ud800": 1}, 422, "is unknown"),
+        ("POST", "messages", {"mailbox": "a@b", "text": "\ud800"}, 422, "text holds half a character"),
+        ("POST", "messages", {"mailbox": "a@b", "html": {"a": 1}}, 422, "html must be text"),
+        ("POST", "messages", {"mailbox": "a@b", "subject": ["a"]}, 422, "subject must be text"),
+        ("POST", "messages", attached({"name": "a", "base64": "?"}), 422, "attachments[0].base64 must be base64"),
+        ("POST", "messages", attached({"name": "a", "base64": 5}), 422, "attachments[0].base64 must be base64"),
+        ("POST", "messages", attached({"name": "a"}), 422, "attachments[0] must hold either text or base64"),
+        ("POST", "messages", attached({"text": "a"}), 422, "attachments[0].name is missing"),
+        ("POST", "messages", attached(1), 422, "attachments[0] must be a JSON object"),
+        ("POST", "messages", {"mailbox": "a@b", "attachments": 1}, 422, "attachments must be a list"),
+        ("POST", "messages", {"mailbox": "a@b", "received_at": "soon"}, 422, "received_at must be a time with its"),
+        ("POST", "messages", {"mailbox": "a@b", "received_at": "2026-06-28T09:38:51"}, 422, "with its offset"),
+        ("POST", "messages", {"mailbox": "a@b", "received_at": "0001-01-01T00:00:00+00:00"}, 422, "1900"),
+        ("POST", "clock", {"advance": -1}, 422, "advance must be a number of seconds from 0"),
+        ("POST", "clock", {"advance": "1"}, 422, "advance must be a number"),
+        ("POST", "clock", {"advance": True}, 422, "advance must be a number"),
+        ("POST", "clock", {"advance": 1e300}, 422, "advance must be a number of seconds from 0 to"),
+        ("POST", "clock", {"freeze": "no"}, 422, "freeze must be true or false"),
+        ("POST", "clock", {"set": "2026-06-28T09:38:51+00:00"}, 422, "set is unknown"),
         ("POST", "faults", {}, 422, "fault is missing"),
-        ("POST", "faults", {"fault": "status"}, 422, "object"),
-        ("POST", "faults", {"fault": {"kind": "x"}}, 422, "kind"),
-        ("POST", "faults", {"endpoint": "x", "fault": {"kind": "status"}}, 422, "endpoint"),
-        ("POST", "faults", {"fault": {"kind": "delay", "seconds": "long"}}, 422, "seconds"),
-        ("PUT", "faults/random", {"rate": 2, "faults": []}, 422, "rate"),
-        ("POST", "accounts", {"plan": "gold"}, 422, "plan"),
-        ("POST", "accounts", {"limit": "many"}, 422, "limit"),
-        ("PUT", "state", {}, 422, "no dump"),
+        ("POST", "faults", {"fault": "status"}, 422, "fault must be a fault"),
+        ("POST", "faults", {"fault": {"kind": "x"}}, 422, "fault.kind must be one of"),
+        ("POST", "faults", {"fault": {"kind": "status", "colour": 1}}, 422, "fault.colour is unknown"),
+        ("POST", "faults", {"fault": {"kind": "status"}, "tmies": 3}, 422, "tmies is unknown"),
+        ("POST", "faults", {"fault": {"kind": "status"}, "times": 1.5}, 422, "times must be a whole number"),
+        ("POST", "faults", {"fault": {"kind": "status"}, "times": 0}, 422, "times must be a whole number from 1"),
+        ("POST", "faults", {"endpoint": "x", "fault": {"kind": "status"}}, 422, "endpoint must be one of"),
+        ("POST", "faults", {"fault": {"kind": "delay", "seconds": "long"}}, 422, "fault.seconds must be"),
+        ("POST", "faults", {"fault": {"kind": "status", "headers": {"X": 5}}}, 422, "fault.headers must be"),
+        ("POST", "faults", {"fault": {"kind": "status", "headers": {"X": "a\r\nB: c"}}}, 422, "fault.headers must be"),
+        ("POST", "faults", {"fault": {"kind": "headers", "headers": {"Content-Length": "1"}}}, 422, "frame the answer"),
+        ("POST", "faults", {"fault": {"kind": "rate_limited", "retry_after": "x\r\nY: z"}}, 422, "fault.retry_after"),
+        ("POST", "faults", {"fault": {"kind": "reply", "body": "\ud800"}}, 422, "fault.body must be text"),
+        ("PUT", "faults/random", {"rate": 2, "faults": []}, 422, "rate must be a number from 0 to 1"),
+        ("PUT", "faults/random", {"rate": 1, "faults": [{"kind": "x"}]}, 422, "faults[0].kind must be one of"),
+        ("PUT", "faults/random", {"rate": 1, "faults": [], "endpoints": ["x"]}, 422, "endpoint must be one of"),
+        ("POST", "accounts", {"plan": "gold"}, 422, "plan must be one of free, premium"),
+        ("POST", "accounts", {"limit": "many"}, 422, "limit must be a whole number"),
+        ("POST", "accounts", {"limit": -1}, 422, "limit must be a whole number from 0"),
+        ("POST", "accounts", {"api_key": 5}, 422, "api_key must be text"),
+        ("POST", "accounts", {"api_key": "two words"}, 422, "visible ASCII"),
+        ("POST", "reset", {"all": True}, 422, "all is unknown"),
+        ("PUT", "state", {}, 422, "mailboxes is missing"),
+        ("PUT", "state", [], 422, "the body must be a JSON object"),
     ],
 )
 def test_wrong_requests_are_refused_with_a_reason(
     sandbox: Sandbox, method: str, route: str, body: object, status: int, words: str
 ) -> None:
-    """A mistake on a control route is reported in the envelope of every error, and the sandbox goes on."""
+    """A mistake on a control route is named by its path, nothing of it is stored, and the sandbox goes on."""
+    before = control(sandbox, "GET", "state")
     got, answer = call(sandbox, method, f"/_sandbox/{route}", body)
     assert (got, answer["status"]) == (status, False)
     assert words in answer["message"]
+    assert all(path in answer["message"] for path in answer.get("errors", {}))
     assert call(sandbox, "GET", "/api/domains?type=free")[0] == 200
+    after = control(sandbox, "GET", "state")
+    assert (after["mailboxes"], control(sandbox, "GET", "faults")) == (before["mailboxes"], [])
+
+
+DAMAGES: list[tuple[dict[str, Any], str]] = [
+    ({"resets_at": "nan"}, "resets_at must be seconds since 1970"),
+    ({"resets_at": 1e300}, "resets_at must be seconds since 1970"),
+    ({"last_id": True}, "last_id must be a whole number"),
+    ({"accounts": 1}, "accounts must be a JSON object"),
+    ({"version": 2}, "version 2 instead of 1"),
+    ({"time": "2026-06-28"}, "time must be a time with its offset"),
+    ({"more": 1}, "more is unknown"),
+    ({"mailboxes": [{}]}, "mailboxes[0].id is missing"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), DAMAGES)
+def test_a_damaged_state_is_refused_whole(sandbox: Sandbox, change: dict[str, Any], words: str) -> None:
+    """A state in which one field is wrong is named by that field's path, and the sandbox stays as it is."""
+    call(sandbox, "POST", "/api/emails")
+    state = control(sandbox, "GET", "state")
+    status, answer = call(sandbox, "PUT", "/_sandbox/state", {**state, **change})
+    assert (status, words in answer["message"]) == (422, True), answer
+    assert control(sandbox, "GET", "state")["mailboxes"] == state["mailboxes"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        (["accounts", 0, "limit"], "x", ".limit must be a whole number"),
+        (["mailboxes", 0, "email"], 5, "mailboxes[0].email must be text"),
+        (["mailboxes", 0, "expires"], "x", "mailboxes[0].expires must be seconds since 1970"),
+        (["mailboxes", 0, "account"], "nobody", "mailboxes[0].account is none of"),
+        (["mailboxes", 0, "messages", 0, "received"], 1e300, "mailboxes[0].messages[0].received must be seconds"),
+        (["mailboxes", 0, "messages", 0, "id"], "..", "mailboxes[0].messages[0].id must be the id"),
+        (["mailboxes", 0, "messages", 0, "raw"], "aGk=", "mailboxes[0].messages[0] must hold either raw or mail"),
+        (["mailboxes", 0, "messages", 0, "mail", "files"], 1, "mailboxes[0].messages[0].mail.files must be a list"),
+        (["mailboxes", 0, "messages", 1, "id"], "same", "mailboxes[0].messages holds one id twice"),
+        (["mailboxes", 1, "email"], "SAME@example.com", "one email twice"),
+        (["mailboxes", 1, "messages", 0, "id"], "same", "one id of a message twice"),
+    ],
+)
+def test_a_state_holds_nothing_that_cannot_be_delivered(
+    sandbox: Sandbox, path: list[str | int], value: object, words: str
+) -> None:
+    """Wherever in a state something is wrong, it is refused by its path, and nothing of it is taken."""
+    for _ in range(2):
+        email = call(sandbox, "POST", "/api/emails")[1]["data"]["email"]
+        sandbox.deliver(email, text="one")
+        sandbox.deliver(email, text="two")
+    state = control(sandbox, "GET", "state")
+    changed = json.loads(json.dumps(state))
+    changed["mailboxes"][0]["email"], changed["mailboxes"][0]["messages"][0]["id"] = "same@example.com", "same"
+    *steps, last = path
+    place: Any = changed
+    for step in steps:
+        place = next(iter(place.values())) if path[0] == "accounts" and step == 0 else place[step]
+    place[last] = value
+    status, answer = call(sandbox, "PUT", "/_sandbox/state", changed)
+    assert (status, words in answer["message"]) == (422, True), answer
+    assert control(sandbox, "GET", "state")["mailboxes"] == state["mailboxes"]
 
 
 def test_a_full_sandbox_says_so_on_the_control_route() -> None:

@@ -212,6 +212,21 @@ async def test_a_slow_download_comes_in_pieces(way: str) -> None:
         assert door.transport.now() - begun >= 0.19
 
 
+@both_ways
+@pytest.mark.parametrize("fault", [Duplicate(), Reorder()])
+async def test_a_file_cannot_be_bent(way: str, fault: Fault) -> None:
+    """A fault that changes JSON leaves a file as it is, whatever endpoint it was scripted for."""
+    async with opened(way) as door:
+        message = door.sandbox.deliver(await door.mailbox(), attachments=[("a", b"[1, 2]")])
+        door.sandbox.faults.next(None, fault)
+        assert (await door.send("GET", f"/messages/{message}/attachments/a")).body == b"[1, 2]"
+
+
+def test_a_whole_number_may_have_a_fraction_of_zero() -> None:
+    """JSON knows one kind of number: 502.0 is the status 502."""
+    assert fault_from_json(json.loads('{"kind": "status", "status": 502.0}')) == Status(502)
+
+
 async def test_random_faults_repeat_with_their_seed() -> None:
     """The same seed and the same calls meet the same faults; scripted ones come first; a rate of 0 ends it."""
 
@@ -265,6 +280,20 @@ def test_a_wrong_script_is_refused_at_once() -> None:
         (Truncate, (-2,), "after"),
         (Reset, (None,), "after"),
         (Reply, (200, 1), "body"),
+        (Reply, (200, "\ud800"), "body"),
+        (Reply, (200, "", {"Content-Length": "1"}), "headers"),
+        (Reply, (200, "", {}, 1), "done"),
+        (Status, (True,), "status"),
+        (Status, (500, "\ud800"), "message"),
+        (Status, (500, "x", {"X": 5}), "headers"),
+        (Status, (500, "x", {"X": "a\r\nB: c"}), "headers"),
+        (Status, (500, "x", {"two words": "a"}), "headers"),
+        (Headers, ({"X": 5},), "headers"),
+        (RateLimited, ("x\r\nY: z",), "retry_after"),
+        (RateLimited, (-1,), "retry_after"),
+        (Delay, (float("nan"),), "seconds"),
+        (Delay, (float("inf"),), "seconds"),
+        (Delay, (True,), "seconds"),
     ],
 )
 def test_an_impossible_fault_is_refused_at_once(make: Any, arguments: tuple[Any, ...], words: str) -> None:

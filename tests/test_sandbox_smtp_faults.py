@@ -212,7 +212,7 @@ def test_a_bad_day_can_be_repeated() -> None:
         (lambda: SmtpFaults().randomly(2, [SmtpReply()], stages=["mail"]), "rate must be between 0 and 1"),
         (lambda: SmtpFaults().randomly(1, [Greylist()], stages=["mail"]), "greylist can happen at rcpt"),
         (lambda: smtp_fault_from_json({"kind": "status"}), "kind must be one of greylist"),
-        (lambda: smtp_fault_from_json({"kind": "greylist", "minutes": 1}), "does not take this"),
+        (lambda: smtp_fault_from_json({"kind": "greylist", "minutes": 1}), "minutes is unknown"),
     ],
 )
 def test_wrong_faults_are_refused(make: Callable[[], object], words: str) -> None:

@@ -9,6 +9,7 @@ import hmac
 import logging
 import smtplib
 import ssl
+import time
 from collections.abc import Callable, Iterator
 from email.message import EmailMessage
 from typing import Any
@@ -245,6 +246,43 @@ def test_a_mail_in_chunks_arrives(sandbox: Sandbox) -> None:
     assert [bytes(message.raw or b"") for message in sandbox._state.messages.values()] == [
         b"Subject: a\r\n\r\n.\r\n\x00\xff\r\n"
     ]
+
+
+def test_a_whole_session_may_come_in_one_packet(sandbox: Sandbox) -> None:
+    """Commands sent ahead, in either case of letters, are answered one by one, and both mails arrive."""
+    email = mailbox(sandbox)
+    one = f"mail from:<a@b.example>\r\nrcpt to:<{email}>\r\ndata\r\nSubject: 1\r\n\r\n.\r\n"
+    two = f"MAIL FROM: a@b.example\r\nRCPT TO: {email}\r\nDATA\r\nSubject: 2\r\n\r\n.\r\n"
+    with Wire(sandbox) as wire:
+        wire.send(f"ehlo x\r\n{one}{two}quit\r\n".encode())
+        answers = [wire.answer()[:3] for _ in range(10)]
+        assert answers == ["250", *["250", "250", "354", "250"] * 2, "221"]
+        assert wire.is_closed()
+    assert [mail.subject for mail in stored(sandbox, email)] == ["2", "1"]
+
+
+def test_a_mailbox_among_many_strangers_gets_its_mail(sandbox: Sandbox) -> None:
+    """One recipient of a hundred and one is accepted, the others are refused one by one, and the journal names all."""
+    email = mailbox(sandbox)
+    strangers = [f"stranger{number}@nowhere.example" for number in range(100)]
+    with connected(sandbox) as smtp:
+        refused = smtp.send_message(mail(), SENDER, [*strangers[:50], email, *strangers[50:]])
+    assert sorted(refused) == sorted(strangers)
+    assert len(stored(sandbox, email)) == 1
+    assert [recipient.status for recipient in only(sandbox).recipients] == [*[550] * 50, 250, *[550] * 50]
+
+
+def test_a_mail_that_drips_is_cut() -> None:
+    """Who sends a mail byte by byte has the allowed time for all of it, and what came is forgotten."""
+    with Sandbox(limits=Limits(idle_seconds=0.3)) as sandbox:
+        email = mailbox(sandbox)
+        with Wire(sandbox) as wire:
+            wire.begin(email)
+            with pytest.raises(ConnectionError):
+                for _ in range(1_000):
+                    wire.send(b"x")
+                    time.sleep(0.01)
+        assert stored(sandbox, email) == []
 
 
 def test_chunks_out_of_order_are_refused_and_skipped(sandbox: Sandbox) -> None:

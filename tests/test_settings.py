@@ -134,7 +134,7 @@ def test_a_proxys_password_stands_apart_from_its_url() -> None:
     assert proxy is not None
     assert (proxy.url, proxy.host) == ("http://proxy.example:3128", "proxy.example")
     assert proxy.authorization == "Basic " + base64.b64encode(b"user:p@ss-word").decode()
-    assert "dXN" not in repr(proxy) + repr(proxy.authorization) + repr(proxy.authorization[:80])
+    assert "dXN" not in repr(proxy) + repr(proxy.authorization) + repr((proxy.authorization or "")[:80])
     assert settings.proxy_of("http://proxy.example:3128") == settings.Proxy(
         "http://proxy.example:3128", "proxy.example"
     )

@@ -29,15 +29,28 @@ def test_the_window_follows_the_load() -> None:
     for _ in range(7):
         for _ in range(window.size):
             assert not window.has_room(window.size)
-            window.succeeded()
+            window.succeeded(0.2)
         sizes.append(window.size)
     assert sizes[:2] == [2 * FIRST_WINDOW, 4 * FIRST_WINDOW]
     assert sizes[-1] == LARGEST_WINDOW
     idle = Window()
     for _ in range(100):
         assert idle.has_room(3)
-        idle.succeeded()
+        idle.succeeded(0.2)
     assert idle.size == FIRST_WINDOW
+
+
+def test_the_window_stops_growing_when_answers_queue() -> None:
+    """If answers take longer the more of them are awaited, more of them gain nothing."""
+    window = Window()
+    for _ in range(2_000):
+        window.has_room(window.size)
+        window.succeeded(0.1 * max(1.0, window.size / 64))
+    assert 64 <= window.size <= 160
+    for _ in range(2_000):
+        window.has_room(window.size)
+        window.succeeded(1.0)
+    assert window.size == FIRST_WINDOW
 
 
 def test_faults_make_the_window_smaller() -> None:

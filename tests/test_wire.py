@@ -474,6 +474,8 @@ def test_anything_else_is_a_rejection(refusal: dict[str, object], deletion: endp
         ({"error": {"message": "Unknown mailbox", "code": 7}}, "Unknown mailbox"),
         ({"errors": {"email": ["Unknown", "mailbox"]}}, "Unknown; mailbox"),
         ({"success": False}, "no reason given"),
+        ({"status": 0, "message": 482913}, "482913"),
+        ({"status": 0, "message": True}, "no reason given"),
     ],
     ids=str,
 )
@@ -504,6 +506,14 @@ def test_a_deletion_that_is_answered_by_anything_else_is_unusable(body: bytes) -
     """What the reference does not describe is no proof that something was deleted."""
     with pytest.raises(err.APIResponseError):
         wire.decode(endpoints.delete_mailbox(BOX), answer(body=body))
+
+
+def test_the_body_of_an_attachment_is_its_value() -> None:
+    """A call that returns bytes returns the body as it is, and an error status raises."""
+    call = endpoints.stream_attachment(("m", "file.txt"))
+    assert wire.decode(call, answer(body=b'{"status": false}')) == b'{"status": false}'
+    with pytest.raises(err.NotFoundError):
+        wire.decode(call, answer({}, status=404))
 
 
 def test_an_empty_answer_is_no_value() -> None:

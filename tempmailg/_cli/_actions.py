@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, cast
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec
 
 import attrs
 import click
 
 from tempmailg import _errors as err
 from tempmailg._cli import _recent
-from tempmailg._cli._files import UnusableFileError, read_json, replace_file
 from tempmailg._cli._log import log_shown_on
 from tempmailg._cli._sanitize import ascii_url, sanitize_line
 from tempmailg._cli._screen import AnswerLostError, Screen
@@ -30,7 +28,6 @@ if TYPE_CHECKING:
     from tempmailg._cli._options import OutputOptions
     from tempmailg._client import AsyncClient
     from tempmailg._models import Attachment, DomainType, Message
-    from tempmailg._waiting import Watch
 
 P = ParamSpec("P")
 
@@ -157,6 +154,8 @@ def _show_in_pipe(screen: Screen, message: Message) -> None:
 async def read(session: Session, message_id: str) -> None:
     """Print a message."""
     message = await session.client.get_message(message_id)
+    for problem in message.problems:
+        session.screen.warn(f"left out of the message: {problem}")
     if session.screen.as_json(message):
         return
     session.screen.page(
@@ -246,13 +245,20 @@ def _chosen(message: Message, names: Sequence[str]) -> list[Attachment]:
 
 
 async def wait(
-    session: Session, name: str, answer: Answer | None, /, *, only_new: bool, timeout: float, **texts: str | None
+    session: Session,
+    name: str,
+    answer: Answer | None,
+    /,
+    *,
+    only_new: bool,
+    timeout: float,
+    **criteria: Any,  # noqa: ANN401 - those of the client
 ) -> None:
     """Wait for a message and print its id, or the code or link in it."""
     mailbox = session.mailbox(name)
     ignore = await session.client.list_messages(mailbox) if only_new else []
     with session.screen.spinner(_waiting_line(session, mailbox, timeout)):
-        value, text, hint = await _arrival(session.client, mailbox, answer, timeout=timeout, ignore=ignore, **texts)
+        value, text, hint = await _arrival(session.client, mailbox, answer, timeout=timeout, ignore=ignore, **criteria)
     session.screen.answer(value, text)
     session.screen.hint(hint)
 
@@ -291,12 +297,13 @@ def _cost(session: Session) -> str:
     return f"polls: {traffic.requests} · quota spent: {traffic.spent}"
 
 
-async def watch(session: Session, names: Sequence[str], state_file: str | None) -> None:
+async def watch(session: Session, names: Sequence[str], state: str | None, poll_interval: float | None) -> None:
     """Print each message once as it arrives."""
     mailboxes = [session.mailbox(name) for name in names]
-    state = _read_state(state_file)
     screen = session.screen
-    async with session.client.watch(*mailboxes, state=state, on_gone=lambda gone: screen.warn(str(gone))) as watching:
+    async with session.client.watch(
+        *mailboxes, state=state, poll_interval=poll_interval, on_gone=lambda gone: screen.warn(str(gone))
+    ) as watching:
         printed = 0
 
         def line() -> str:
@@ -305,28 +312,9 @@ async def watch(session: Session, names: Sequence[str], state_file: str | None) 
             return f"watching · mailboxes: {health.mailboxes}{failing} · messages: {printed} · {_cost(session)}"
 
         with screen.spinner(line):
-            while (message := await _next(watching, state_file)) is not None:
+            async for message in watching:  # asking for the next one makes this one, which was printed, count as seen
                 _show_arrival(screen, message)
                 printed += 1
-
-
-async def _next(watch: Watch, state_file: str | None) -> Message | None:
-    """Return the next message, or None if no mailbox is left.
-
-    Asking for it makes the one before, which was printed, count as seen: that is when the state is written.
-    """
-    coming = asyncio.ensure_future(_anext(watch))
-    try:
-        if state_file is not None:
-            await asyncio.sleep(0)
-            replace_file(Path(state_file), json.dumps(watch.seen()))
-        return await coming
-    finally:
-        coming.cancel()
-
-
-async def _anext(watch: Watch) -> Message | None:
-    return await anext(watch, None)
 
 
 def _show_arrival(screen: Screen, message: Message) -> None:
@@ -338,19 +326,3 @@ def _show_arrival(screen: Screen, message: Message) -> None:
     time_of_day = f"{message.received_at.astimezone():%H:%M:%S}  "
     screen.styled((time_of_day, "dim"), (message.from_email, "bold"), "  ", _title(message))
     screen.styled((" " * len(time_of_day) + message.id, "dim"))
-
-
-def _read_state(state_file: str | None) -> dict[str, list[str]] | None:
-    if state_file is None:
-        return None
-    try:
-        state = read_json(Path(state_file))
-    except FileNotFoundError:
-        return None
-    except UnusableFileError as error:
-        raise err.ConfigurationError(f"{state_file} {error}: name another file for --state") from None
-    except ValueError:
-        state = None
-    if not isinstance(state, dict):
-        raise err.ConfigurationError(f"{state_file} is no state of a watch: delete it, or name another file")
-    return cast(dict[str, list[str]], state)  # watch() itself checks what is in it

@@ -8,7 +8,7 @@ import click
 
 from tempmailg._cli._options import OutputOptions
 from tempmailg._cli._sandbox_options import check_environment, sandbox_options
-from tempmailg._cli._types import DURATION
+from tempmailg._cli._types import DURATION, TIMEOUT
 from tempmailg._cli._usage import unknown_command
 from tempmailg._version import __version__
 
@@ -115,6 +115,12 @@ def _newest(_context: click.Context, _parameter: click.Parameter, incomplete: st
 _mailbox = click.argument("mailbox", default="-", shell_complete=_newest)
 _named_mailbox = click.argument("mailbox", shell_complete=_newest)
 _message = click.argument("message")
+_poll_interval = click.option(
+    "--poll-interval",
+    type=DURATION,
+    metavar="DURATION",
+    help="How often to ask, instead of a pace that follows the quota.",
+)
 
 
 @cli.command()
@@ -240,12 +246,13 @@ def download(output: OutputOptions, message: str, names: tuple[str, ...], to: st
 @click.option("--new", "only_new", is_flag=True, help="Pass over the messages that are there already.")
 @click.option(
     "--timeout",
-    type=DURATION,
+    type=TIMEOUT,
     default="60s",
     show_default=True,
     metavar="DURATION",
-    help="How long to wait: seconds, or 90s, 2m, 1h30m.",
+    help="How long to wait: seconds, or 90s, 2m, 1h30m; 0 polls once.",
 )
+@_poll_interval
 @_with_output
 def wait(
     output: OutputOptions,
@@ -257,6 +264,7 @@ def wait(
     body: str | None,
     only_new: bool,  # noqa: FBT001
     timeout: float,
+    poll_interval: float | None,
 ) -> None:
     """Wait for a mail in MAILBOX and print its id alone.
 
@@ -275,6 +283,7 @@ def wait(
         answer,
         only_new=only_new,
         timeout=timeout,
+        poll_interval=poll_interval,
         subject=subject,
         sender=sender,
         body=body,
@@ -286,8 +295,9 @@ def wait(
 @click.option(
     "--state", type=click.Path(dir_okay=False), metavar="FILE", help="Where to keep what was printed, to resume."
 )
+@_poll_interval
 @_with_output
-def watch(output: OutputOptions, mailboxes: tuple[str, ...], state: str | None) -> None:
+def watch(output: OutputOptions, mailboxes: tuple[str, ...], state: str | None, poll_interval: float | None) -> None:
     """Print each message once as it arrives, until interrupted.
 
     With --state it goes on where the last watch with that file ended. With --json it prints a line of JSON for each
@@ -295,7 +305,7 @@ def watch(output: OutputOptions, mailboxes: tuple[str, ...], state: str | None) 
     """
     from tempmailg._cli import _actions
 
-    _actions.start(output, _actions.watch, mailboxes or ("-",), state)
+    _actions.start(output, _actions.watch, mailboxes or ("-",), state, poll_interval)
 
 
 @cli.command()

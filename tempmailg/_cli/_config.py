@@ -63,6 +63,6 @@ def _read(path: Path) -> dict[str, str] | None:
     except (tomllib.TOMLDecodeError, RecursionError):
         settings = {}
     known = {name: value for name, value in settings.items() if name in ("api_key", "base_url")}
-    if "api_key" not in known or not all(isinstance(value, str) for value in known.values()):
+    if not known.get("api_key") or not all(isinstance(value, str) for value in known.values()):
         raise ConfigurationError(f'{path} must hold the line api_key = "…", and may hold base_url = "…"')
     return known

@@ -48,6 +48,7 @@ _ONE: Final = (
     ("max-messages", COUNT, "COUNT", "in messages of all mailboxes,"),
     ("max-total-bytes", SIZE, "SIZE", "in all of them together,"),
     ("max-mailboxes", COUNT, "COUNT", "in living mailboxes,"),
+    ("max-listing-bytes", SIZE, "SIZE", "in the list of one mailbox (16M by default: the clients read no more),"),
     ("max-connections", COUNT, "COUNT", "in open connections,"),
     ("max-idle-seconds", DURATION, "DURATION", "in silence of a connection."),
     ("max-journal", COUNT, "COUNT", "Remember only so many requests"),

@@ -12,7 +12,18 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["ACCOUNT", "COUNT", "DOMAIN", "DURATION", "MOMENT", "PORT", "SIZE", "parse_duration", "parse_size"]
+__all__ = [
+    "ACCOUNT",
+    "COUNT",
+    "DOMAIN",
+    "DURATION",
+    "MOMENT",
+    "PORT",
+    "SIZE",
+    "TIMEOUT",
+    "parse_duration",
+    "parse_size",
+]
 
 _UNITS: Final = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0}
 _NUMBER: Final = r"(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
@@ -34,6 +45,10 @@ def parse_duration(text: str) -> float:
     if not 0 < seconds < math.inf:
         raise ValueError(text)
     return seconds
+
+
+def _timeout(text: str) -> float:
+    return 0.0 if re.fullmatch(r"\s*0+(?:\.0*)?[smhd]?\s*", text) else parse_duration(text)
 
 
 def _with_units(text: str) -> float:
@@ -133,6 +148,7 @@ class _Parsed(click.ParamType):  # type: ignore[type-arg] # pyright: ignore[repo
 PORT: Final = _Parsed("port", _port, "is no port: give a number up to 65535, or 0 for a free one")
 COUNT: Final = _Parsed("count", _count, "is no whole number of at least 0")
 DURATION: Final = _Parsed("duration", parse_duration, "is no duration above zero: give seconds, or 90s, 2m, 1h30m")
+TIMEOUT: Final = _Parsed("duration", _timeout, "is no duration: give seconds, or 90s, 2m, 1h30m")
 SIZE: Final = _Parsed("size", parse_size, "is no size: give bytes, or 500K, 80M, 1G")
 MOMENT: Final = _Parsed("time", _moment, "is no time with an offset, such as 2026-07-01T12:00:00Z")
 DOMAIN: Final = _Parsed("domain", _domain, "is no domain like 'mail.test' or 'mail.test:premium'")

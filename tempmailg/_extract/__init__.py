@@ -3,11 +3,14 @@
 The first room of the house: plain values in, plain values out. Nothing is fetched; whatever a message holds, nothing is
 raised, and the time is linear in its length. The values stand here; what finds them is loaded on first use.
 
-    _page, _html   a message's source to the page a person sees (text, links, what is loud or hidden)
-    _quotes        blanks out addresses and quoted replies
+    _page, _html   a message's source to the page a person sees (text, links, what is loud, hidden or quoted)
+    _quotes        blanks out addresses, quoted replies and the sender's name
+    _typed         blanks out what is something else by its form: dates, amounts, telephone numbers
     _shapes        what could be a code, by its characters
-    _words         what the words around it say, in the languages of words.txt
+    _context       the sentences around a passage
+    _words         what the words there mean, in the languages of words.txt
     _codes         the evidence for codes, added up
+    _address       the parts of an address, with the words of addresses.txt
     _links         the evidence for links, added up
 """
 
@@ -111,7 +114,7 @@ def find_codes(
         CodeCandidate(
             value=finding.span.value,
             score=finding.points,
-            reason=_told(finding.span.shape.words, finding.clues),
+            reason=_in_words(finding.span.shape.words, finding.clues),
             place=finding.place,
             start=finding.span.start,
             end=finding.span.end,
@@ -174,7 +177,7 @@ def find_links(
             url=finding.link.url,
             text=finding.link.text,
             score=finding.points,
-            reason=_told("", finding.clues),
+            reason=_in_words("", finding.clues),
             mismatch=mismatched(finding.link),
             start=finding.link.start,
             end=finding.link.end,
@@ -277,7 +280,7 @@ def _stands_clear(scores: list[float], accepted: float, clear: float, clear_of_e
     return scores[0] - rival >= (clear_of_equal if rival >= accepted else clear)
 
 
-def _told(first: str, clues: Iterable[Clue]) -> str:
+def _in_words(first: str, clues: Iterable[Clue]) -> str:
     return ", ".join(filter(None, (first, *(clue.words for clue in clues))))
 
 

@@ -2,8 +2,8 @@
 
 An address is read once into a value of its own: host, path segments, parameters, and the route that single-page
 applications keep behind the `#`. Each part is either words ("reset-password"), or something made for one reader (a
-token), or neither. Words are only looked for in what are words, so that the random letters of a token never count, and
-tokens are told by length and alphabet alone, so that one token is worth as much as any other of its shape.
+token), or neither. Words are only searched for in what are words, so that the random letters of a token never count.
+Tokens are recognised by length and alphabet alone, so that one token is worth as much as any other of its shape.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from enum import IntEnum
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 _READ = 2_000
 """Characters of an address that are read."""
+
+_MAX_PARTS = 40
+"""Segments, and parameters, that are read."""
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]{0,30}+):", re.IGNORECASE)
 
@@ -70,7 +73,7 @@ _MIN_VALUE = 3
 @cache
 def _table() -> dict[str, frozenset[str]]:
     """Read the words of addresses: `kind = word, word`; other lines are comments."""
-    source = files("tempmailg._extract").joinpath("addresses.txt").read_text(encoding="utf-8")
+    source = Path(__file__).with_name("addresses.txt").read_text(encoding="utf-8")
     found: dict[str, list[str]] = {}
     for line in source.splitlines():
         kind, equals, words = line.partition(" = ")
@@ -99,16 +102,13 @@ class Address(NamedTuple):
     """Names and values, those of the route in the fragment included."""
     home: bool
     """Whether it leads to a home page: no path, no parameter."""
+    words: tuple[str, ...]
+    """The words of the path and of parameters that hold words, in lower case, each segment's apart and joined."""
 
     @property
     def social(self) -> bool:
         """Whether it leads to a social network, a shop for apps or a map."""
         return _SOCIAL.search(self.host) is not None
-
-    @property
-    def words(self) -> list[str]:
-        """The words of the path and of parameters that hold words, in lower case, each segment's joined and apart."""
-        return [word for segment in self._speaking() for word in _words(segment)]
 
     @property
     def asks(self) -> bool:
@@ -136,14 +136,6 @@ class Address(NamedTuple):
         kinds += map(_segment_owner, self.path)
         return max(kinds, default=Owner.EVERYONE)
 
-    def _speaking(self) -> Iterator[str]:
-        yield from self.path
-        for name, value in self.parameters:
-            if name.lower() in _table()["saying"]:
-                yield value
-            elif name.lower() == "oobcode":
-                yield name
-
 
 def parse(url: str) -> Address | None:
     """Take an address apart, or return None where it is none that leads anywhere."""
@@ -160,9 +152,20 @@ def parse(url: str) -> Address | None:
     path, host = found["path"], _host(authority or "")
     if scheme not in {"http", "https"}:
         path, host = f"{authority or ''}/{path}", ""
-    segments = tuple(unquote(part) for part in f"{path}/{route}".split("/") if part)
-    parameters = (*_parameters(found["query"] or ""), *_parameters(route_query))
-    return Address(scheme, host, segments, parameters, not segments and not parameters)
+    segments = tuple(unquote(part) for part in f"{path}/{route}".split("/", _MAX_PARTS) if part)
+    parameters = (*_parameters(found["query"] or ""), *_parameters(route_query))[:_MAX_PARTS]
+    words = tuple(word for part in _speaking(segments, parameters) for word in _words(part))
+    return Address(scheme, host, segments, parameters, not segments and not parameters, words)
+
+
+def _speaking(path: tuple[str, ...], parameters: tuple[tuple[str, str], ...]) -> Iterator[str]:
+    """Yield the parts of an address that may hold words."""
+    yield from path
+    for name, value in parameters:
+        if name.lower() in _table()["saying"]:
+            yield value
+        elif name.lower() == "oobcode":
+            yield name
 
 
 def leads(url: str) -> bool:

@@ -1,4 +1,4 @@
-"""Clues: pieces of evidence, with points and a reason in words."""
+"""Clues: pieces of evidence, counted in points and explained in words."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ NAMED_OTHER = Clue(-7.0, "called something else")
 FOLLOWED_BY_OTHER = Clue(-2.0, "followed by the name of something else")
 SAMPLE = Clue(-7.0, "given as an example")
 CITED = Clue(-7.0, "in a sentence that is cited")
-VOID = Clue(-6.0, "it counts no more")
+VOID = Clue(-8.0, "it counts no more")
 QUOTED = Clue(-6.0, "in a quoted message")
 AMOUNT = Clue(-6.0, "an amount")
 PRICES = Clue(-2.5, "beside a percentage")
@@ -77,6 +77,7 @@ BRIEF = Clue(2.0, "the message holds little else")
 # What is missing.
 UNNAMED = Clue(-4.0, "nobody calls it a code")
 UNNAMED_LETTERS = Clue(-6.0, "letters that nobody calls a code")
+AIMLESS_WORD = Clue(-6.0, "letters of which nothing says what they are for")
 AIMLESS = Clue(-3.0, "nothing says what it is for")
 
 _CODE = Kind.CODE | Kind.OTP
@@ -93,12 +94,14 @@ _LABEL = 40
 """Characters between the name of something else and its number, at most."""
 _HEADING = 12
 """The same, when the number stands on the next line."""
+_SHORT_LABEL = 3
+"""Letters of a word that may be one of several languages: `är` is no price."""
 _FOLLOWS = 20
 """Characters between a number and the name of something else after it, at most."""
 _RIVAL = 2.0
 """Points from which a value could be a code."""
-_TELLING = 800
-"""Characters of a message that are read to tell its language."""
+_START = 800
+"""Characters of a message that show its language and its subject."""
 _BEGINNING = 300
 """Characters of a text whose words also count for a code in the subject."""
 _SOLE, _BRIEF = 24, 60
@@ -109,6 +112,8 @@ _NEEDS_NAME = frozenset({Shape.LETTERS, Shape.LETTER_BLOCKS, Shape.PHRASE, Shape
 _CLEAR_SHAPES = frozenset(
     {Shape.DIGITS_6, Shape.GROUPED, Shape.SPACED, Shape.BLOCKS, Shape.MIXED, Shape.LETTER_BLOCKS, Shape.PREFIXED}
 )
+_DIGITS = frozenset({Shape.DIGITS_6, Shape.DIGITS_4_TO_8, Shape.GROUPED, Shape.SPACED})
+_CLAUSE = re.compile(r"[,;，、؛،]")
 _JOINER = re.compile(r"[ '’-]*")
 _DESCRIBED = re.compile(r"[ \t]*(?:(?:no|nr|n[°ºo]|num|№|#)[.]?[ \t]*)?", re.IGNORECASE)
 _PRICE = re.compile(r"%")
@@ -121,7 +126,7 @@ _CITATION_ENDS = frozenset('”“»«"」』’')
 _CITATION = re.compile(r"[“„«»\"「『‘]")
 
 
-Place = Literal["subject", "text"]
+PlaceName = Literal["subject", "text"]
 
 
 class Mail(NamedTuple):
@@ -136,7 +141,7 @@ class Mail(NamedTuple):
 class Finding(NamedTuple):
     """A span with the clues for and against it."""
 
-    place: Place
+    place: PlaceName
     span: Span
     clues: tuple[Clue, ...]
 
@@ -155,10 +160,10 @@ class _Hits(NamedTuple):
     following: tuple[Hit, ...]
 
 
-class _Place(NamedTuple):
+class _Searched(NamedTuple):
     """A subject or a text that is searched: its digits in ASCII, with what has another form blanked out."""
 
-    name: Place
+    name: PlaceName
     text: str
     loud: tuple[tuple[int, int], ...]
     quoted: tuple[tuple[int, int], ...]
@@ -171,15 +176,15 @@ def find(mail: Mail, fits: Callable[[str], bool] | None = None) -> list[Finding]
     subject, text = to_ascii(mail.subject), to_ascii(mail.text)
     names = user_names(text)
     places = (
-        _Place("subject", without_names(without_typed(subject), names), (), ()),
-        _Place("text", without_names(without_typed(text), names), mail.loud, mail.quoted),
+        _Searched("subject", without_names(without_typed(subject), names), (), ()),
+        _Searched("text", without_names(without_typed(text), names), mail.loud, mail.quoted),
     )
     spans = [_spans(place.text, fits) for place in places]
     if not any(spans):
         return []
     if all(_is_inside(span, mail.quoted) for span in spans[1]):
         places = (places[0], places[1]._replace(quoted=()))  # a mail that sets its code as a quotation
-    languages = languages_of(f"{subject} {text[:_TELLING]}")
+    languages = languages_of(f"{subject} {text[:_START]}")
     general = tuple(_mail_clues(subject, text, languages))
     judged = (_judge(place, found, general, languages) for place, found in zip(places, spans, strict=True))
     findings = list(chain.from_iterable(judged))
@@ -193,7 +198,7 @@ def _with_beginning(findings: list[Finding], text: str, languages: Languages | N
     if not kinds_of(find_words(text[:_BEGINNING], languages)) & Kind.LIMITS:
         return findings
     return [
-        finding._replace(clues=(*(clue for clue in finding.clues if clue is not AIMLESS), LIMITED))
+        finding._replace(clues=(*(clue for clue in finding.clues if clue not in {AIMLESS, AIMLESS_WORD}), LIMITED))
         if finding.place == "subject"
         else finding
         for finding in findings
@@ -217,14 +222,19 @@ def _spans(text: str, fits: Callable[[str], bool] | None) -> list[Span]:
 
 
 def _judge(
-    place: _Place, spans: list[Span], general: tuple[Clue, ...], languages: Languages | None
+    place: _Searched, spans: list[Span], general: tuple[Clue, ...], languages: Languages | None
 ) -> Iterator[Finding]:
     if not spans:
         return
     text = place.text
     words = Words(text, languages, [(_line_start(text, span.start - _REACHED), span.end + _REACHED) for span in spans])
     words.replace(lambda hits: _with_compounds(text, hits))
-    spans = [span for span in spans if not _is_described(span, text, words)]
+    following = [*(span.start for span in spans[1:]), len(text)]
+    spans = [
+        span
+        for span, next_start in zip(spans, following, strict=True)
+        if not _is_described(span, text, words) and not _is_described_after(span, next_start, text, words)
+    ]
     for span, floor, ceiling in zip(spans, _floors(spans), _ceilings(spans, len(text)), strict=True):
         around = read_context(text, span.start, span.end, floor=floor, ceiling=ceiling)
         hits = _Hits(*(words.between(part.start, part.end) for part in around[:4]))
@@ -246,6 +256,8 @@ def _is_described(span: Span, text: str, words: Words) -> bool:
     naming = [hit for hit in words.between(start, span.start) if hit.kind & _NAMING]
     if not naming or naming[-1].kind & (_CODE | Kind.SECRET) or not naming[-1].kind & (Kind.OTHER | Kind.LABEL):
         return False
+    if naming[-1].end - naming[-1].start < _SHORT_LABEL and text[naming[-1].start : naming[-1].end].islower():
+        return False
     return _DESCRIBED.fullmatch(text, naming[-1].end, span.start) is not None
 
 
@@ -260,9 +272,17 @@ def _ceilings(spans: Sequence[Span], end: int) -> list[int]:
     return [end, *accumulate(starts, min)][: len(spans)][::-1]
 
 
+def _is_described_after(span: Span, next_start: int, text: str, words: Words) -> bool:
+    """Whether the word right behind a number says whose it is, and the code comes later: `az 4711 fiókhoz: 123456`."""
+    if text[span.end : span.end + 1] != " " or "\n" in text[span.end : next_start] or next_start == len(text):
+        return False
+    behind = words.between(span.end, span.end + _NEXT)
+    return bool(behind) and behind[0].start == span.end + 1 and bool(behind[0].kind & (Kind.LABEL | Kind.NUMBER))
+
+
 def _word_clues(span: Span, text: str, around: Context, hits: _Hits) -> Iterator[Clue]:
     """Yield what the words around a span say about it."""
-    name = _name_clue(span, around, hits)
+    name = _name_clue(span, text, around, hits)
     if name and (name is not NAMED_PASSWORD or span.value.isdigit()):
         yield name
     if name is NAMED_OTHER:
@@ -324,15 +344,15 @@ def _is_cited(span: Span, text: str, around: Context) -> bool:
     return len(inside.split()) > 1 and bool(closed) and closed.lstrip(".!,")[:1] in _CITATION_ENDS
 
 
-def _name_clue(span: Span, around: Context, hits: _Hits) -> Clue | None:
+def _name_clue(span: Span, text: str, around: Context, hits: _Hits) -> Clue | None:
     """Return the clue of what a span is called: by the words before it, else after it, else in the next sentence."""
     here = bool(kinds_of(hits.before) & _NAMING)
     part, end = (hits.before, span.start) if here else (hits.lead, around.lead.end)
-    named = _named_before(part, end, _LABEL if here else _HEADING)
+    named = _named_before(part, text, end, _LABEL if here else _HEADING)
     return named or _name_after(span, hits)
 
 
-def _named_before(hits: Sequence[Hit], end: int, reach: int) -> Clue | None:
+def _named_before(hits: Sequence[Hit], text: str, end: int, reach: int) -> Clue | None:
     """Return what the words before a place say comes there.
 
     The nearest word names it, with exceptions: a sentence that asks to type something means the code; the code of an
@@ -352,21 +372,23 @@ def _named_before(hits: Sequence[Hit], end: int, reach: int) -> Clue | None:
         return NAMED_DIRECTLY if gap <= _NEXT else NAMED_HERE if gap <= _NEAR else NAMED_BEFORE
     if last.kind & Kind.SECRET:
         return NAMED_PASSWORD if end - last.end <= _BESIDE else None
-    return NAMED_OTHER if end - last.end <= reach else None
+    asked = any(hit.kind & Kind.ENTER and hit.start >= last.end for hit in hits)
+    return NAMED_OTHER if end - last.end <= reach and not asked and not _CLAUSE.search(text, last.end, end) else None
 
 
 def _name_after(span: Span, hits: _Hits) -> Clue | None:
     kinds = kinds_of(hits.after)
     if kinds & _CODE:
         return NAMED_AFTER
-    if any(hit.kind & Kind.SECRET and hit.start - span.end <= _NEAR for hit in hits.after):
+    naming = next((hit for hit in hits.after if hit.kind & _NAMING), None)
+    if naming and naming.kind & Kind.SECRET and naming.start - span.end <= _NEAR:
         return NAMED_PASSWORD
     if any(hit.kind & Kind.OTHER and hit.start - span.end <= _FOLLOWS for hit in hits.after):
         return FOLLOWED_BY_OTHER
     return NAMED_NEXT if kinds_of(hits.following) & _CODE else None
 
 
-def _place_clues(span: Span, around: Context, place: _Place) -> Iterator[Clue]:
+def _place_clues(span: Span, around: Context, place: _Searched) -> Iterator[Clue]:
     if around.alone:
         yield ALONE
     if any(start <= span.start and span.end <= end for start, end in place.loud):
@@ -388,7 +410,7 @@ def _mail_clues(subject: str, text: str, languages: Languages | None) -> Iterato
         yield SUBJECT_PURPOSE
     if not kinds & _CODE and (kinds & Kind.OTHER or not kinds & Kind.ACT):
         yield from _subject_doubts(subject, kinds, text)
-    size = len(_DECORATION.sub("", subject + text[:_TELLING]))
+    size = len(_DECORATION.sub("", subject + text[:_START]))
     if size <= _BRIEF and not (kinds & Kind.OTHER and not kinds & _CODE):
         yield SOLE if size <= _SOLE else BRIEF
     if _DIALLING.search(text):
@@ -399,11 +421,11 @@ def _subject_doubts(subject: str, kinds: int, text: str) -> Iterator[Clue]:
     """Yield what speaks against a code in a message whose subject does not announce one."""
     if kinds & Kind.OTHER:
         yield SUBJECT_OTHER
-        if _AMOUNT.search(text, 0, _TELLING):
+        if _AMOUNT.search(text, 0, _START):
             yield TRADE
     elif subject and not kinds & (_PURPOSE | Kind.LABEL):
         yield SUBJECT_SILENT
-    if kinds_of(find_words(f"{subject} {text[:_TELLING]}", EVERYWHERE)) & Kind.MEETING:
+    if kinds_of(find_words(f"{subject} {text[:_START]}", EVERYWHERE)) & Kind.MEETING:
         yield MEETING
 
 
@@ -418,8 +440,9 @@ def _doubts(span: Span, clues: Sequence[Clue]) -> Iterator[Clue]:
         yield UNNAMED_LETTERS
     elif not named and not any(reasons.issubset(clues) for reasons in _INSTEAD_OF_A_NAME):
         yield UNNAMED
-    if not _AIMS.intersection(clues) and not {ALONE, LOUD, TYPED_HERE}.issubset(clues):
-        yield AIMLESS
+    shown = {ALONE, LOUD}.issubset(clues) and (TYPED_HERE in clues or (named and span.shape in _DIGITS))
+    if not shown and not _AIMS.intersection(clues):
+        yield AIMLESS_WORD if span.shape in _VAGUE else AIMLESS
 
 
 _INSTEAD_OF_A_NAME = (
@@ -449,7 +472,7 @@ def _without_rivals(findings: list[Finding]) -> list[Finding]:
 
 def _best_of_each_value(findings: list[Finding]) -> list[Finding]:
     """Keep the best place of each value; a value in both subject and text gains by it."""
-    places: dict[str, set[Place]] = {}
+    places: dict[str, set[PlaceName]] = {}
     best: dict[str, Finding] = {}
     for finding in sorted(findings, key=lambda finding: -finding.points):
         key = _key(finding.span)
@@ -473,7 +496,7 @@ def _with_compounds(text: str, hits: list[Hit]) -> list[Hit]:
     words = [index for index, hit in enumerate(hits) if hit.kind & (_NAMING | _PURPOSE)]
     joined = list(hits)
     for left, right in pairwise(words):
-        one, other = hits[left], hits[right]
+        one, other = joined[left], hits[right]
         if not _adjoin(text, hits, left, right):
             continue
         for index, beside in ((left, other), (right, one)):
@@ -485,8 +508,8 @@ def _beside(known: Hit, hit: Hit, other: Hit) -> Hit:
     """Return what a word is beside another one."""
     if hit.kind & (_CODE | Kind.SECRET) and other.kind & Kind.OTHER:
         return hit._replace(kind=Kind.OTHER)
-    if hit.kind & Kind.NUMBER and other.kind & Kind.OTHER:
-        return hit._replace(kind=Kind.OTHER)
+    if hit.kind & (Kind.NUMBER | Kind.PROOF) and not hit.kind & Kind.ACT and other.kind & Kind.OTHER:
+        return hit._replace(kind=hit.kind | Kind.OTHER)  # and so is what stands beside it: "Wi-Fi access code"
     if hit.kind & Kind.NUMBER and other.kind & (_PURPOSE | Kind.OTP) and not other.kind & Kind.LABEL:
         return known if known.kind & Kind.OTHER else hit._replace(kind=Kind.CODE)
     if hit.kind & Kind.NUMBER and other.kind & Kind.LABEL:

@@ -2,7 +2,7 @@
 
 A mail is read for its text, its links and what is hidden or loud; for that a tree is a detour (benchmarks/extraction.py
 measures it beside lxml and selectolax). The tokenizer below follows the HTML standard where it matters to the eye:
-comments, raw text, quoted attributes, unterminated tags. It looks at each character a bounded number of times: no
+comments, raw text, quoted attributes, unterminated tags. It reads each character a bounded number of times: no
 pattern can backtrack, and what never ends (a comment, a style sheet, a script) swallows the rest, as in a browser.
 """
 
@@ -143,7 +143,7 @@ _SPACED_PIXELS = 2.0
 _SIZE = re.compile(r"(?<![\w-])font(?:-size)?+\s*+:[^;:\d]{0,40}+(?:[1-9]00\s++)?+(\d++(?:\.\d++)?+)(px|pt|r?em|%|)")
 _SPACING = re.compile(r"(\d*+(?:\.\d++)?+)(px|pt|r?em|%|)")
 _ZERO = re.compile(r"0(?:\.0*+)?+(?![\d.])")
-_TELLING = re.compile(r"display|visibility|opacity|transparent|overflow|font|letter-spacing|white-space|text-transform")
+_MATTERS = re.compile(r"display|visibility|opacity|transparent|overflow|font|letter-spacing|white-space|text-transform")
 _SIDES = ("height", "max-height", "width", "max-width")
 _VERBATIM = {
     **dict.fromkeys(("pre", "pre-wrap", "break-spaces"), "verbatim"),
@@ -570,7 +570,7 @@ def _referred(found: re.Match[str]) -> str:
 @lru_cache(maxsize=512)
 def _style(declarations: str) -> _Style:
     css = declarations[:_MAX_STYLE].lower()
-    if not _TELLING.search(css):
+    if not _MATTERS.search(css):
         return _PLAIN
     pairs = (declaration.partition(":") for declaration in css.replace("!important", "").split(";"))
     said = {name.strip(): value.strip() for name, _, value in pairs}

@@ -14,7 +14,7 @@ from urllib.parse import unquote
 from tempmailg._extract._address import Address, Owner, leads, parse
 from tempmailg._extract._clues import Clue
 from tempmailg._extract._context import REACH, Context, Part, read_context
-from tempmailg._extract._words import Hit, Kind, Languages, find_words, kinds_of, languages_of
+from tempmailg._extract._words import Hit, Kind, Languages, Words, find_words, kinds_of, languages_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,9 +68,14 @@ MEETING = Clue(-8.0, "the message invites to a meeting")
 TRADE = Clue(-1.5, "the message speaks of prices")
 MAIL_ASKS = Clue(1.0, "the message begins by asking for it")
 ONLY = Clue(1.0, "the only link of its kind")
+SPEAKS_FOR_ITSELF = Clue(2.0, "its address says what the words around it do not")
 ONLY_YES = Clue(1.0, "beside it stands another answer")
 REPEATED = Clue(0.5, "given twice")
 
+_READABLE = {
+    *(AVOIDED, ANSWERS_NO, AVOIDED_BEFORE, DENIED, AVOIDED_ADDRESS, SUBJECT_OTHER, NOTICE, NOTICE_AND_MORE, MEETING),
+    *(TRADE, ASKS, ASKED, ASKED_AFTER, SUBJECT_ASKS),
+}
 _FOR_ONE_READER = {PERSONAL, PERHAPS_PERSONAL}
 _ASKING = Kind.ACT | Kind.SECRET | Kind.INVITE
 
@@ -86,10 +91,9 @@ _YES_OR_NO = 48
 _MARGIN = 60
 """A line at least this long may have been broken by a mail program in the middle of an address."""
 
-_URL_CHARACTER = r"[^\s<>\"'`{}|\\^\[\]\u00ab\u00bb\u2018-\u201f\u3000-\u30ff\u3400-\u9fff\uac00-\ud7af\uff00-\uffef]"
+_URL_CHARACTER = r"[!#-&(-;=?-Z_a-z~\u00a1-\u00aa\u00ac-\u00ba\u00bc-\u02af\u0370-\u052f]"
 _WRITTEN = re.compile(
-    rf"(?<![A-Za-z0-9+.-])[a-z][a-z0-9+.-]{{1,30}}+://(?:\[[0-9a-f:.]{{2,45}}+\])?+{_URL_CHARACTER}{{1,4096}}+",
-    re.IGNORECASE,
+    rf"(?<![A-Za-z0-9+.-])[A-Za-z][A-Za-z0-9+.-]{{1,30}}+://(?:\[[0-9A-Fa-f:.]{{2,45}}+\])?+{_URL_CHARACTER}{{1,4096}}+"
 )
 _REST_OF_ADDRESS = re.compile(rf"\n[ ]?({_URL_CHARACTER}{{1,4096}}+)(?=\s|>|\Z)")
 _BRACKETED = re.compile(rf"(?:\n[ ]?{_URL_CHARACTER}{{1,998}}+){{1,8}}>")
@@ -179,15 +183,22 @@ def find(page: Page, text: str, subject: str) -> list[Finding]:
     """Find the links of a message, the best first; each target once."""
     links = collect(page, text)
     languages = languages_of(f"{subject} {text[:_BEGINNING]}")
-    general = tuple(_mail_clues(subject, text, languages))
+    arounds = _arounds(links, text)
+    parts = [(part.start, part.end) for around in arounds for part in around[:3]]
+    words = Words(text, languages, [(0, _BEGINNING), *parts])
+    general = tuple(_mail_clues(subject, text, words, languages))
+    findings = [
+        Finding(link, (*_word_clues(link, around, words, languages), *_address_clues(link.url), *general))
+        for link, around in zip(links, arounds, strict=True)
+    ]
+    return _with_only(_best_of_each_target(findings))
+
+
+def _arounds(links: list[Link], text: str) -> list[Context]:
+    """Read the words around each link, between the one before it and the one behind it."""
     floors = [0, *(link.end for link in links)]
     ceilings = [*(link.start for link in links[1:]), len(text)]
-    findings: list[Finding] = []
-    for link, floor, ceiling in zip(links, floors, ceilings, strict=False):
-        around = _around(link, text, floor, ceiling)
-        words = _word_clues(link, text, around, languages)
-        findings.append(Finding(link, (*words, *_address_clues(link.url), *general)))
-    return _with_only(_best_of_each_target(findings))
+    return [_around(link, text, floor, ceiling) for link, floor, ceiling in zip(links, floors, ceilings, strict=False)]
 
 
 def _around(link: Link, text: str, floor: int, ceiling: int) -> Context:
@@ -204,7 +215,7 @@ def _around(link: Link, text: str, floor: int, ceiling: int) -> Context:
     return Context(Part(max(previous, place - REACH), place), nothing, nothing, nothing, alone=False)
 
 
-def _mail_clues(subject: str, text: str, languages: Languages | None) -> Iterator[Clue]:
+def _mail_clues(subject: str, text: str, words: Words, languages: Languages | None) -> Iterator[Clue]:
     kinds = _kinds(subject, languages)
     if kinds & Kind.NOTICE:
         yield NOTICE_AND_MORE if kinds & Kind.ACT else NOTICE
@@ -213,7 +224,7 @@ def _mail_clues(subject: str, text: str, languages: Languages | None) -> Iterato
             yield SUBJECT_ASKS
     elif kinds & Kind.OTHER:
         yield SUBJECT_OTHER
-    beginning = _kinds(text[:_BEGINNING], languages)
+    beginning = kinds_of(words.between(0, _BEGINNING))
     if beginning & (Kind.ACT | Kind.INVITE):
         yield MAIL_ASKS
     if (kinds | beginning) & Kind.MEETING and not kinds & Kind.ACT:
@@ -222,16 +233,16 @@ def _mail_clues(subject: str, text: str, languages: Languages | None) -> Iterato
         yield TRADE
 
 
-def _word_clues(link: Link, text: str, around: Context, languages: Languages | None) -> Iterator[Clue]:
+def _word_clues(link: Link, around: Context, words: Words, languages: Languages | None) -> Iterator[Clue]:
     """Yield what the link's text and the words around it say."""
     shown = _SHOWN_ADDRESS.fullmatch(link.text[:_READ]) is not None
     own = () if shown else find_words(link.text[:_READ], languages)
     kinds = kinds_of(own)
     if clue := _own_clue(link.text[:_READ], own):
         yield clue
-    before, after = _kinds(around.before.of(text), languages), _kinds(around.after.of(text), languages)
+    before, lead, after = (kinds_of(words.between(part.start, part.end)) for part in around[:3])
     denied = before & Kind.DENY
-    before = before or _kinds(around.lead.of(text), languages)
+    before = before or lead
     if before & _ASKING:
         yield ASKED
     elif after & Kind.ACT:
@@ -309,10 +320,18 @@ def _with_only(findings: list[Finding]) -> list[Finding]:
             break
     if len(personal) == 1:
         findings[personal[0]] = _with_clue(findings[personal[0]], ONLY)
+        if _speaks_for_itself(findings[personal[0]]):
+            findings[personal[0]] = _with_clue(findings[personal[0]], SPEAKS_FOR_ITSELF)
     answers = [index for index, finding in enumerate(findings) if ANSWERS_YES in finding.clues]
     if len(answers) == 1 and len(personal) > 1:
         findings[answers[0]] = _with_clue(findings[answers[0]], ONLY_YES)
     return sorted(findings, key=lambda finding: -finding.points)
+
+
+def _speaks_for_itself(finding: Finding) -> bool:
+    """Whether an address asks for something in a message whose words say nothing, as in a language without a table."""
+    clues = set(finding.clues)
+    return {ADDRESS_ASKS, PERSONAL} <= clues and not clues & _READABLE and _ALNUM.search(finding.link.text) is not None
 
 
 def _with_clue(finding: Finding, clue: Clue) -> Finding:

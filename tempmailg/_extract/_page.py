@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from urllib.parse import unquote
-
-import attrs
+from typing import NamedTuple
 
 MAX_CONTENT = 1_048_576
 """Characters of a message's source that are read; the rest is cut."""
@@ -28,8 +26,7 @@ _BLANKS_AT_END = re.compile(r"(?<![ \t])[ \t]++(?=\n|\Z)")
 _BLANK_LINES = re.compile(r"\n{3,}+")
 
 
-@attrs.frozen
-class Anchor:
+class Anchor(NamedTuple):
     """A link as the sender wrote it: where it leads, and which part of the page's text it covers."""
 
     url: str
@@ -39,8 +36,7 @@ class Anchor:
     """What stands for the link where it shows no text: an image's alternative text, a title."""
 
 
-@attrs.frozen
-class Page:
+class Page(NamedTuple):
     """A message as a person sees it; all positions count characters of `text`."""
 
     text: str
@@ -55,6 +51,8 @@ def without_transfer_coding(content: str) -> str:
     """Undo a quoted-printable coding that was left in a message, where every `=` in it is one of that coding."""
     if "=3D" not in content or not _SOFT_BREAK.search(content) or _UNCODED.search(content):
         return content
+    from urllib.parse import unquote
+
     return unquote(_SOFT_BREAK.sub("", content).replace("%", "=25").replace("=", "%"), errors="replace")
 
 

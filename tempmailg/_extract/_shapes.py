@@ -16,11 +16,11 @@ MAX_SPANS = 60
 """Passages that are judged: the first and the last of a message; lists of numbers are longer."""
 
 _MAX_MATCHES = 600
-"""Passages of one writing that are looked at; the terms of a contract hold a few hundred numbers."""
+"""Passages of one writing that are examined; the terms of a contract hold a few hundred numbers."""
 
 
 class Shape(Enum):
-    """How a code is written: a description for people, and how much it looks like a code (points)."""
+    """How a code is written: a description for people, and how much it resembles a code (points)."""
 
     DIGITS_6 = "six digits", 2.0
     DIGITS_4_TO_8 = "four to eight digits", 1.0
@@ -103,11 +103,11 @@ _PREFIXED = re.compile(r"[A-Z]-\d{4,8}")
 
 # What may not touch a code: letters of scripts that part words, signs of money, addresses, amounts, masked digits.
 _LETTER = (
-    r"(?:[^\W\d_\u0590-\u08ff\u0900-\u10ff\u1100-\u12ff\u1780-\u17ff\u3005-\u9fff\uac00-\ud7af\uff66-\uff9f]"
-    r"|[\u10a0-\u10ff])"
+    r"[A-Za-z\u00aa\u00b5\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u0370-\u0373\u0376-\u037d\u0388-\u0481\u048a-\u0556"
+    r"\u0560-\u0588\u10a0-\u10ff\u1e00-\u1fff]"
 )
 _MONEY = "$€£¥₹₽₩₺₴₸₫฿₪₦₱"
-_BAD_LEFT = re.compile(rf"(?:{_LETTER}|[+_@&=/\\%~^#]|[#{_MONEY}№§]\s|[{_MONEY}№§]|\d[.,:'’–-]|{_LETTER}[.–-])\Z")
+_BAD_LEFT = re.compile(rf"(?:{_LETTER}[.–-]?|[+_@&=/\\%~^#]|[#{_MONEY}№§]\s|[{_MONEY}№§]|\d[.,:'’–-])\Z")
 _BAD_RIGHT = re.compile(rf"{_LETTER}|[%°#_@/\\=&+]|\s?[{_MONEY}]|[.,:]\w|[–-]")
 _MASKED = re.compile(r"[*•xX]{2}[ -]?\Z")
 
@@ -155,9 +155,10 @@ def _numeral_shape(numeral: str) -> Shape | None:
     groups = tuple(len(group) for group in numeral.split(joiner))
     if set(groups) == {1} and _MIN_DIGITS <= len(groups) <= _MAX_CODE_DIGITS and joiner in " \t-":
         return Shape.SPACED
-    if joiner not in " -" or all(int(group) in _YEARS for group in numeral.split(joiner)):
+    shape = Shape.GROUPED if groups in _GROUPS else Shape.UNEVEN if groups in _UNEVEN_GROUPS else None
+    if shape is None or joiner not in " -" or all(int(group) in _YEARS for group in numeral.split(joiner)):
         return None
-    return Shape.GROUPED if groups in _GROUPS else Shape.UNEVEN if groups in _UNEVEN_GROUPS else None
+    return shape
 
 
 def _digits_shape(digits: str) -> Shape | None:

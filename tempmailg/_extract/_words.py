@@ -11,8 +11,7 @@ import unicodedata
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from enum import IntEnum
-from functools import cache
-from importlib.resources import files
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -70,12 +69,19 @@ class _Entry(NamedTuple):
 
 
 # Scripts whose words are not parted by spaces, or carry articles and prepositions glued to their front.
-_UNPARTED = (
-    "\u0590-\u08ff\u0e00-\u0eff\u1000-\u109f\u1200-\u137f\u1780-\u17ff"  # Hebrew to Arabic, Thai to Khmer
-    "\u3005-\u30ff\u3400-\u9fff\uac00-\ud7af\uff66-\uff9f"  # kana, Han, Hangul
+_UNPARTED_RANGES = (
+    (0x0590, 0x08FF),  # Hebrew to Arabic
+    (0x0E00, 0x0EFF),  # Thai, Lao
+    (0x1000, 0x109F),  # Burmese
+    (0x1200, 0x137F),  # Ethiopic
+    (0x1780, 0x17FF),  # Khmer
+    (0x3005, 0x30FF),  # kana
+    (0x3400, 0x9FFF),  # Han
+    (0xAC00, 0xD7AF),  # Hangul
+    (0xFF66, 0xFF9F),  # narrow kana
 )
+_UNPARTED = "".join(f"{chr(first)}-{chr(last)}" for first, last in _UNPARTED_RANGES)
 _POSITION = re.compile(rf"(?<!\w)\w|[{_UNPARTED}]")
-_UNPARTED_END = re.compile(rf"[{_UNPARTED}]\Z")
 _REST_OF_WORD = re.compile(rf"[^\W{_UNPARTED}]*+")
 _HANGUL = range(0xAC00, 0xD7B0)
 _SPACES = frozenset("\t\n\r\f\v\xa0\u200c\u200d-'’‘`´_‐‑–—־/·・")
@@ -118,11 +124,12 @@ def kinds_of(hits: Iterable[Hit]) -> int:
 
 
 def languages_of(text: str) -> Languages | None:
-    """Return the languages whose words stand in a text, or None where too few stand there to tell."""
+    """Return the languages whose words stand in a text, or None where too few stand there to know."""
     counts: Counter[str] = Counter()
-    for _, _, entry in _matches(fold(text), _lexicon(), None, 0, len(text)):
-        counts.update({language: len(entry.stem) for language, _ in entry.meanings})
-    if max(counts.values(), default=0) < _TELLING:
+    for entry in _all_entries(fold(text)):
+        for language, _ in entry.meanings:
+            counts[language] += len(entry.stem)
+    if max(counts.values(), default=0) < _ENOUGH:
         return None
     english = counts["en"]
     most = max((count for language, count in counts.items() if language not in EVERYWHERE), default=0)
@@ -131,11 +138,28 @@ def languages_of(text: str) -> Languages | None:
     )
 
 
+def _all_entries(text: str) -> Iterator[_Entry]:
+    """Yield the entries of any language that stand in a text, the longest at each place."""
+    entries, done = _lexicon().entries, 0
+    for position in _POSITION.finditer(text):
+        start = position.start()
+        if start < done:
+            continue
+        for entry in entries.at(text, start):
+            stem_end = start + len(entry.stem)
+            if text.startswith(entry.stem, start) and _end(
+                text, stem_end, ends_word=entry.ends_word, parted=entry.parted
+            ):
+                done = stem_end
+                yield entry
+                break
+
+
 _BESIDE_ENGLISH = 3
 """How many times as many English words may stand beside another language: signatures and buttons are often English."""
 
-_TELLING = 10
-"""Letters of the words of one language that tell that a message speaks it."""
+_ENOUGH = 10
+"""Letters of the words of one language from which a message is believed to speak it."""
 
 
 def find_words(text: str, languages: Languages | None) -> tuple[Hit, ...]:
@@ -156,9 +180,8 @@ class Words:
         self._hits = change(self._hits)
 
     def between(self, start: int, end: int) -> tuple[Hit, ...]:
-        """Return the words that begin in a part of the text and do not reach beyond it."""
-        first, last = bisect_left(self._starts, start), bisect_left(self._starts, end)
-        return tuple(hit for hit in self._hits[first:last] if hit.end <= end or hit.start < end <= hit.end)
+        """Return the words that begin in a part of the text."""
+        return tuple(self._hits[bisect_left(self._starts, start) : bisect_left(self._starts, end)])
 
 
 def _merged(parts: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -173,42 +196,34 @@ def _merged(parts: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _found(folded: str, languages: Languages | None, start: int, end: int) -> list[Hit]:
-    lexicon = _lexicon()
-    hits = [
-        Hit(first, last, kind)
-        for first, last, entry in _matches(folded, lexicon, languages, start, end)
-        if (kind := _meaning(entry.meanings, languages))
-    ]
+    hits = list(_hits(folded, _view(languages), start, end))
     return sorted(hits + _inner_hits(folded, hits, languages, start, end))
 
 
-def _meaning(meanings: tuple[tuple[str, int], ...], languages: Languages | None) -> int:
-    kinds = 0
-    for language, kind in meanings:
-        if languages is None or language in languages:
-            kinds |= kind
-    return kinds
-
-
-def _matches(
-    text: str, lexicon: _Lexicon, languages: Languages | None, first: int, last: int
-) -> Iterator[tuple[int, int, _Entry]]:
-    """Yield where entries begin a word (or stand anywhere, in unparted scripts), the longest at each place."""
+def _hits(text: str, view: _View, first: int, last: int) -> Iterator[Hit]:
+    """Yield the words of some languages, the longest at each place."""
     done = first
     for position in _POSITION.finditer(text, first, last):
         start = position.start()
         if start < done:
             continue
-        for entry in lexicon.entries.at(text, start):
-            if not text.startswith(entry.stem, start) or (languages and not _meaning(entry.meanings, languages)):
-                continue
-            stem_end = start + len(entry.stem)
-            end = _end_of_word(text, stem_end) if entry.parted else stem_end
-            if entry.ends_word and (end > stem_end or (not entry.parted and text[end : end + 1].isalnum())):
-                continue
-            done = stem_end
-            yield start, end, entry
-            break
+        for stem, ends_word, parted, kind in view.at(text, start):
+            if text.startswith(stem, start):
+                stem_end = start + len(stem)
+                end = _end(text, stem_end, ends_word=ends_word, parted=parted)
+                if end:
+                    done = stem_end
+                    yield Hit(start, end, kind)
+                    break
+
+
+def _end(text: str, stem_end: int, *, ends_word: bool, parted: bool) -> int:
+    """Return where a word ends that begins with a stem, or 0 where the stem must end there and does not."""
+    if not parted:
+        return 0 if ends_word and text[stem_end : stem_end + 1].isalnum() else stem_end
+    rest = _REST_OF_WORD.match(text, stem_end)
+    end = rest.end() if rest else stem_end
+    return 0 if ends_word and end > stem_end else end
 
 
 def _inner_hits(text: str, outer: list[Hit], languages: Languages | None, first: int, last: int) -> list[Hit]:
@@ -228,7 +243,7 @@ def _covered(inner: Hit, outer: Hit | None) -> bool:
     return bool(outer.kind & Kind.OTHER) or not inner.kind & ~outer.kind
 
 
-@cache
+@lru_cache(maxsize=128)
 def _inner(languages: Languages | None) -> tuple[re.Pattern[str] | None, dict[str, int]]:
     """Return what finds the words inside others in some languages, and what each of them means there."""
     chosen: dict[str, int] = {}
@@ -247,74 +262,141 @@ def _inner(languages: Languages | None) -> tuple[re.Pattern[str] | None, dict[st
     return re.compile(f"(?:{pattern})"), meanings
 
 
-def _end_of_word(text: str, position: int) -> int:
-    rest = _REST_OF_WORD.match(text, position)
-    return rest.end() if rest else position
+def _is_unparted(char: str) -> bool:
+    return any(first <= ord(char) <= last for first, last in _UNPARTED_RANGES)
 
 
 class _Entries:
-    """Entries by their first characters, the longest first; sorted on first use."""
+    """Entries by their first characters, the longest first; the words of a letter are read on first use."""
 
-    def __init__(self, raw: dict[str, list[tuple[str, str, int]]]) -> None:
-        self._raw = raw
+    def __init__(self, rows: dict[str, list[tuple[str, int, str]]]) -> None:
+        self._rows = rows
+        self._raw: dict[str, dict[str, list[tuple[str, str, int]]]] = {}
         self._sorted: dict[str, tuple[_Entry, ...]] = {}
 
     def at(self, text: str, start: int) -> tuple[_Entry, ...]:
         """Return the entries that may stand at a place of a text."""
-        return self._beginning(text[start : start + 3]) + self._beginning(text[start : start + 2])
-
-    def _beginning(self, characters: str) -> tuple[_Entry, ...]:
-        if characters not in self._raw:
-            return ()
+        letter, characters = text[start], text[start : start + 3]
+        raw = self._raw.get(letter)
+        if raw is None:
+            if letter not in self._rows:
+                return ()
+            raw = self._raw[letter] = self._read(letter)
+        if characters not in raw:
+            characters = characters[:2]
+            if characters not in raw:
+                return ()
         if characters not in self._sorted:
-            self._sorted[characters] = self._sort(characters)
+            self._sorted[characters] = self._sort([*raw[characters], *raw.get(characters[:2], ())])
         return self._sorted[characters]
 
-    def _sort(self, characters: str) -> tuple[_Entry, ...]:
-        meanings: defaultdict[tuple[str, bool], list[tuple[str, int]]] = defaultdict(list)
-        for word, language, kind in self._raw[characters]:
-            meanings[word.rstrip("$"), word.endswith("$")].append((language, kind))
+    def _read(self, letter: str) -> dict[str, list[tuple[str, str, int]]]:
+        raw: defaultdict[str, list[tuple[str, str, int]]] = defaultdict(list)
+        for language, kind, words in self._rows[letter]:
+            for word in _words_of(words):
+                if not word.startswith("*"):
+                    raw[word.rstrip("$")[:3]].append((word, language, kind))
+        return dict(raw)
+
+    @staticmethod
+    def _sort(words: Iterable[tuple[str, str, int]]) -> tuple[_Entry, ...]:
+        meanings: defaultdict[tuple[str, bool], dict[str, int]] = defaultdict(dict)
+        for word, language, kind in words:
+            known = meanings[word.rstrip("$"), word.endswith("$")]
+            known[language] = known.get(language, 0) | kind
+        for (stem, ends_word), found in meanings.items():  # what is true of all words with a stem is true of the stem
+            for language, kind in meanings[stem, False].items() if ends_word and (stem, False) in meanings else ():
+                found[language] = found.get(language, 0) | kind
         entries = [
-            _Entry(stem, ends_word, not _UNPARTED_END.search(stem), tuple(found))
+            _Entry(
+                stem,
+                ends_word,
+                not _is_unparted(stem[-1]),
+                tuple(found.items()),
+            )
             for (stem, ends_word), found in meanings.items()
         ]
         return tuple(sorted(entries, key=lambda entry: (-len(entry.stem), not entry.ends_word)))
+
+
+class _View:
+    """The entries of some languages: stem, whether the word ends there, whether its script parts words, kinds."""
+
+    def __init__(self, languages: Languages | None) -> None:
+        self._languages = languages
+        self._entries = _lexicon().entries
+        self._known: dict[int, tuple[tuple[str, bool, bool, int], ...]] = {}
+
+    def at(self, text: str, start: int) -> tuple[tuple[str, bool, bool, int], ...]:
+        """Return the entries that may stand at a place of a text."""
+        entries = self._entries.at(text, start)
+        if not entries:
+            return ()
+        known = self._known.get(id(entries))  # the lexicon keeps its tuples for good
+        if known is None:
+            known = self._known[id(entries)] = tuple(self._chosen(entries))
+        return known
+
+    def _chosen(self, entries: Iterable[_Entry]) -> Iterator[tuple[str, bool, bool, int]]:
+        for entry in entries:
+            kinds = 0
+            for language, kind in entry.meanings:
+                if self._languages is None or language in self._languages:
+                    kinds |= kind
+            if kinds:
+                yield entry.stem, entry.ends_word, entry.parted, kinds
+
+
+@lru_cache(maxsize=128)
+def _view(languages: Languages | None) -> _View:
+    return _View(languages)
 
 
 class _Lexicon(NamedTuple):
     entries: _Entries
     inner: dict[str, list[tuple[str, int]]]
     """The words of each language that may stand inside others."""
+    written: tuple[str, ...]
+    """The rows of what is compared as it is written."""
 
 
 @cache
 def _lexicon() -> _Lexicon:
-    raw: defaultdict[str, list[tuple[str, str, int]]] = defaultdict(list)
+    """Read the table: `[language]`, then `kind = word, word, …`; other lines are comments.
+
+    A row's words begin with the same letter, so that most rows need not be taken apart: those of letters that no
+    message holds.
+    """
+    with open(f"{__file__.removesuffix('_words.py')}words.txt", encoding="utf-8") as file:  # noqa: PTH123 -- 3 ms less
+        source, _, written = file.read().partition("\n[written]\n")
+    rows: defaultdict[str, list[tuple[str, int, str]]] = defaultdict(list)
     inner: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
-    for language, kind, words in _rows(files("tempmailg._extract").joinpath("words.txt").read_text(encoding="utf-8")):
-        for word in words:
-            if word.startswith("*"):
-                inner[language].append((word[1:], kind))
-            else:
-                raw[word.rstrip("$")[:3]].append((word, language, kind))
-    return _Lexicon(_Entries(dict(raw)), dict(inner))
+    language, kinds = "", {kind.name.lower(): kind.value for kind in Kind}
+    for section, kind, star, first, rest in _ROW.findall(source):
+        if section:
+            language = section
+            continue
+        rows[_FOLDING[ord(first)]].append((language, kinds[kind], star + first + rest))
+        if star or "*" in rest:
+            words = _words_of(star + first + rest)
+            inner[language] += [(word[1:], kinds[kind]) for word in words if word.startswith("*")]
+    return _Lexicon(_Entries(dict(rows)), dict(inner), tuple(written.splitlines()))
 
 
-def _rows(source: str) -> Iterator[tuple[str, int, list[str]]]:
-    """Read the table: `[language]`, then `kind = word, word, …`; other lines are comments."""
-    language = ""
-    for line in source.partition("\n[written]\n")[0].splitlines():
-        name, equals, words = line.partition(" = ")
-        if line.startswith("["):
-            language = line.strip("[]")
-        elif equals:
-            yield language, Kind[name.upper()].value, fold(words).split(", ")
+_ROW = re.compile(r"^(?:\[(\w+)\]|(\w+) = (\*?)(.)(.*))$", re.MULTILINE)
+"""The name of a section, or a row: its kind, and its words from the first letter on."""
+
+
+def _words_of(row: str) -> list[str]:
+    return (row.lower() if row.isascii() and _PLAIN.fullmatch(row) else fold(row)).split(", ")
+
+
+_PLAIN = re.compile(r"[\w ,*$%]*+")
 
 
 @cache
-def section(name: str, kind: str) -> tuple[str, ...]:
-    """Return the words of one kind of a section as they are written, the longest first."""
-    source = files("tempmailg._extract").joinpath("words.txt").read_text(encoding="utf-8")
-    rows = source.partition(f"\n[{name}]\n")[2].partition("\n[")[0].splitlines()
-    words = [word for row in rows if row.startswith(f"{kind} = ") for word in row.partition(" = ")[2].split(", ")]
+def written(kind: str) -> tuple[str, ...]:
+    """Return the words of one kind that are compared as they are written, the longest first."""
+    rows = (row.partition(" = ") for row in _lexicon().written)
+    words = [word for name, _, words in rows if name == kind for word in words.split(", ")]
     return tuple(sorted(words, key=lambda word: (-len(word), word)))

@@ -9,6 +9,7 @@ from attrs import frozen
 
 from tempmailg import _errors as err
 from tempmailg._models import Mailbox
+from tempmailg._public import public
 
 if TYPE_CHECKING:
     from tempmailg._models import Message
@@ -27,6 +28,7 @@ class _Client(Protocol):
     async def create_mailbox(self) -> Mailbox: ...
 
 
+@public
 @frozen
 class Cleared:
     """A mailbox that is empty now.

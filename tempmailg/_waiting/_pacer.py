@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from attrs import frozen
 
+from tempmailg._public import public
 from tempmailg._waiting._arrivals import Arrivals
 from tempmailg._waiting._learned import as_mapping
 from tempmailg._waiting._planner import (
@@ -43,6 +44,7 @@ OVERTIME: Final = 3.0  # seconds: a mailbox that is there so long after its expi
 LAST_POLLS_A_SECOND: Final = 250  # the last polls of mailboxes that expire together are spread
 SPREAD_SHARE: Final = 0.3  # of the rest of a mailbox's life: how far its last poll may be moved
 USUAL_LIFE: Final = 600.0  # seconds: what the service documents
+EARLY: Final = 8.0  # seconds: the first gap at the minimum rate; it doubles until it is the longest
 GAP_JITTER: Final = 0.1  # of a gap at the minimum rate, and always downwards: a minimum is a promise
 
 REPLAN_AFTER: Final = 10.0  # seconds, and
@@ -51,6 +53,7 @@ REPLAN_BEYOND: Final = 0.1  # or when so large a share of the mailboxes is new, 
 SHORTER: Final = 0.9  # gaps that shrink below this share are set anew at once
 
 
+@public
 @frozen
 class Forecast:
     """What waits are expected to cost, and how many of them the quota still pays for.
@@ -151,7 +154,8 @@ class Pacer:
         polled = max(0.0, min(life, seconds))
         quiet = max(0.0, now - inbox.quiet_since)
         speed = self.arrivals.polls_until(quiet + polled) - self.arrivals.polls_until(quiet)
-        return claim_of(polled, inbox.gap, speed, expires=end is not None and life <= seconds)
+        early = max(0.0, math.log2(inbox.gap / max(EARLY, quiet)))
+        return claim_of(polled, inbox.gap, early, speed, expires=end is not None and life <= seconds)
 
     def _warn(self) -> None:
         if self.plan.minimum <= WARN_BEYOND:
@@ -252,7 +256,7 @@ class Pacer:
         if inbox.is_awaited:
             return inbox.first_poll
         interval = inbox.interval
-        at = inbox.begun + (interval or inbox.gap * self.plan.minimum * (1.0 - GAP_JITTER * inbox.chance))
+        at = inbox.begun + (interval or self._longest_gap(inbox))
         stretch = self.plan.stretch_of_waits if inbox.is_urgent else self.plan.stretch
         if interval is None and stretch < math.inf:
             since = inbox.begun - inbox.quiet_since
@@ -260,6 +264,11 @@ class Pacer:
         if interval is None:  # a service that answers slowly is not asked without a break
             at = max(at, inbox.ended + (at - inbox.begun) / 2)
         return at
+
+    def _longest_gap(self, inbox: Inbox) -> float:
+        """Return the gap at the minimum rate, which is shorter in the beginning: most mail comes early."""
+        early = max(EARLY * self.plan.minimum**2, inbox.begun - inbox.quiet_since)
+        return min(inbox.gap * self.plan.minimum, early) * (1.0 - GAP_JITTER * inbox.chance)
 
     def last_slot(self, inbox: Inbox, now: float) -> float | None:
         """Return when the last poll of a mailbox before its expiry is due; None if it needs none, or no more."""

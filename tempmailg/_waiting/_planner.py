@@ -41,9 +41,10 @@ PSEUDO_WAITS: Final = 6 * 3_600.0  # seconds; of the client's own waits and call
 PSEUDO_MAILBOXES: Final = 24 * 3_600.0  # seconds; of watched mailboxes, and of what others spend
 PSEUDO_SHARE: Final = 0.05  # of the time to the reset, if that is less: a short period is learned in a short time
 MEMORY: Final = 7 * 86_400.0  # seconds until what was seen counts 1 / e
-RECENT: Final = 3_600.0  # seconds; the same for the shares of a fleet
+RECENT: Final = 43_200.0  # seconds; the same for the shares of a fleet
 
 AT_ONCE: Final = 0.4  # of what is left, for the minimum of the mailboxes known now, before a day's demand is known
+FAIRNESS: Final = 0.8  # of a fleet: below 1, whoever has the smaller share gains, so that shares become equal
 FOR_OTHERS: Final = 0.75  # of what is left: the most that forecasts may take from the mailboxes known now
 
 UNKNOWN_QUOTA: Final = 86_400.0  # requests a day: what is assumed where the service declares none
@@ -184,25 +185,25 @@ def _minimum(supply: Supply, demand: Demand) -> float:
         return 1.0
     left = max(1.0, supply.left - demand.known.last)
     future = min(FOR_OTHERS * left, demand.expected.last)
-    wanted = known + demand.expected.minimum
+    wanted, at_once = known + demand.expected.minimum, AT_ONCE * demand.trust * left
     if wanted > left - future:
-        affordable = (left - future) * demand.share
+        affordable, at_once = (left - future) * demand.share, at_once * demand.share
     else:
         affordable = max((1 - FOR_OTHERS) * left, left - future - demand.foreign)
-    at_once = AT_ONCE * demand.trust * left * demand.share
     return max(1.0, min(wanted / affordable, known / max(1e-9, at_once)))
 
 
-def claim_of(life: float, gap: float, speed: float, *, expires: bool) -> Claim:
+def claim_of(life: float, gap: float, early: float, speed: float, *, expires: bool) -> Claim:
     """Return what one watched mailbox will want.
 
     Args:
         life: Seconds for which it will be polled: until it expires, or until the reset.
         gap: Seconds between two polls at the minimum rate.
+        early: Polls at its beginning, where the gap is shorter.
         speed: Polls that it is worth, if the quota is rich.
         expires: Whether it is known to expire before the reset.
     """
-    minimum = life / gap
+    minimum = life / gap + early
     return Claim(1.0 if expires else 0.0, minimum, max(0.0, speed - minimum))
 
 
@@ -282,7 +283,7 @@ class Experience:
             foreign=self._foreign.per_second(now) * seconds,
             waits_fixed=waits * shares[0],
             waits_speed=waits * shares[1],
-            share=max(1 / 64, own / (own + foreign)) if own + foreign > 0 else 1.0,
+            share=max(1 / 64, own / (own + foreign)) ** FAIRNESS if own + foreign > 0 else 1.0,
             trust=PSEUDO_WAITS / (PSEUDO_WAITS + max(0.0, now - self._began)),
         )
 

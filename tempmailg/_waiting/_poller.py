@@ -194,6 +194,7 @@ class Poller:
     def unpaid(self) -> list[str]:
         """Return the mailboxes that will expire unpolled, since the quota has no request for them before its reset."""
         now = self._transport.now()
+        self._book.refresh()
         left = self._book.ledger.left(now) - self._book.ledger.under_way
         kept = self._kept(now)
         return [] if left >= len(kept) else [inbox.email for inbox in kept[max(0, int(left)) :]]
@@ -340,7 +341,7 @@ class Poller:
     def _publish(self, inbox: Inbox, news: News) -> None:
         """Deliver to the listeners what a poll brought."""
         self._faults = inbox.faults = inbox.verdicts = 0
-        self._window.succeeded()
+        self._window.succeeded(inbox.ended - inbox.begun)
         inbox.error, inbox.succeeded = None, inbox.begun
         if news.messages is not None:
             new = [listener.on_messages(inbox.email, news.messages, news.unreadable) for listener in inbox.listeners]
@@ -376,6 +377,10 @@ class Poller:
 
     def _put_off(self, inbox: Inbox, error: err.QuotaExceededError, now: float) -> None:
         """Poll an inbox when the quota is open again, for those of its listeners who can wait so long."""
+        end = self.pacer.end_of(inbox)
+        if end is not None and now >= end:  # there is nothing to wait for, and no request left to ask for evidence
+            self._gone(inbox, error)
+            return
         opens_at = self._book.ledger.opens_at(now)
         is_reset = self._book.ledger.until_reset(now) is not None
         for listener in inbox.listeners:

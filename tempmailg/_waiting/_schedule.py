@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 __all__ = ["Window", "fault_delay"]
@@ -12,6 +13,8 @@ BACKOFF_CAP: Final = 20.0  # seconds
 FIRST_WINDOW: Final = 32  # polls under way at the beginning,
 SMALLEST_WINDOW: Final = 8  # after faults,
 LARGEST_WINDOW: Final = 512  # and at most
+CONGESTED: Final = 4.0  # times as long as the fastest: an answer that has stood in a queue
+SLACK: Final = 0.01  # seconds: less is noise
 
 
 def fault_delay(faults: int, chance: float) -> float:
@@ -28,25 +31,34 @@ class Window:
     """How many polls may be under way: it follows the load, and shrinks when the service fails.
 
     It doubles in the time of one answer as long as polls have to wait for it, like TCP's slow start, so that a thousand
-    waits are served nearly at once by a service that can; and a service that cannot is not run over.
+    waits are served nearly at once by a service that can. When answers take longer the more of them are awaited, there
+    is nothing to gain, so it stops growing.
     """
 
-    __slots__ = ("_is_short", "size")
+    __slots__ = ("_fastest", "_is_short", "size")
 
     def __init__(self) -> None:
         self.size = FIRST_WINDOW
         self._is_short = False
+        self._fastest = math.inf  # seconds that an answer took at least
 
     def has_room(self, under_way: int) -> bool:
         """Say whether one more poll may begin."""
         self._is_short |= under_way >= self.size
         return under_way < self.size
 
-    def succeeded(self) -> None:
-        """Let one more poll be under way, if there was a lack."""
-        if self._is_short:
+    def succeeded(self, seconds: float) -> None:
+        """Let one more poll be under way, if there was a lack, or one less if answers take longer and longer.
+
+        Args:
+            seconds: How long the answer took.
+        """
+        self._fastest = min(self._fastest, seconds)
+        if seconds > CONGESTED * self._fastest + SLACK:
+            self.size = max(FIRST_WINDOW, self.size - 1)
+        elif self._is_short and seconds <= 2 * self._fastest + SLACK:
             self.size = min(LARGEST_WINDOW, self.size + 1)
-            self._is_short = False
+        self._is_short = False
 
     def failed(self) -> None:
         """Let fewer polls be under way."""

@@ -10,23 +10,24 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Final, cast
+from pathlib import Path
+from typing import Final, cast
 
 from tempmailg import _errors as err
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 __all__ = ["StateFile", "checked_state"]
 
 MODE: Final = 0o600  # addresses and ids are nobody else's business
 WASTE: Final = 1_000  # lines that may be superfluous, and
 WASTE_SHARE: Final = 1.0  # as many as there are ids, before the log is written anew
+MOST_BYTES: Final = 1024**3  # of a log: the ids of some ten million messages
+BEGINNING: Final = b'["'
 LINE_IDS: Final = 500  # ids in one line of a log that is written anew
 
 
-def checked_state(state: object) -> dict[str, tuple[str, ...]]:
+def checked_state(state: object, *, name: str = "state") -> dict[str, tuple[str, ...]]:
     """Return a state that `Watch.seen` made, perhaps in another life.
 
     Raises:
@@ -35,20 +36,25 @@ def checked_state(state: object) -> dict[str, tuple[str, ...]]:
     if state is None:
         return {}
     if not isinstance(state, Mapping):
-        raise _bad_state()
+        raise _bad_state(name)
     found: dict[str, tuple[str, ...]] = {}
     for email, ids in cast("Mapping[object, object]", state).items():
         if not isinstance(email, str) or isinstance(ids, str) or not isinstance(ids, Sequence):
-            raise _bad_state()
+            raise _bad_state(name)
         keys = cast("Sequence[object]", ids)
         if not all(isinstance(key, str) for key in keys):
-            raise _bad_state()
+            raise _bad_state(name)
         found[email.lower()] = cast("tuple[str, ...]", tuple(keys))
     return found
 
 
-def _bad_state() -> err.ConfigurationError:
-    return err.ConfigurationError("state must be what watch.seen() returned: lists of message ids by address")
+def _bad_state(name: str) -> err.ConfigurationError:
+    return err.ConfigurationError(f"{name} must be what watch.seen() returned: lists of message ids by address")
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open a file, though it may be a FIFO without a writer."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 class StateFile:
@@ -73,29 +79,44 @@ class StateFile:
             ConfigurationError: The file is there, and it is no such log.
         """
         try:
-            content = self._path.read_bytes()
+            content = self._content()
         except FileNotFoundError:
             return {}
         except OSError as error:
             raise err.ConfigurationError(f"the state file cannot be read: {error}") from None
+        if not BEGINNING.startswith(content[: len(BEGINNING)]):  # else opening it would cut what somebody else wrote
+            raise self._foreign()
         whole, _, _ = content.rpartition(b"\n")
         self._size = len(whole) + 1 if whole else 0
         for line in whole.splitlines():
             self._take(line)
         return {email: tuple(ids) for email, ids in self._seen.items()}
 
+    def _content(self) -> bytes:
+        """Return what an ordinary file holds; a pipe or a device may have no end."""
+        with open(self._path, "rb", opener=_open_at_once) as file:
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
+                raise err.ConfigurationError(f"{self._path} is no ordinary file: give another path")
+            if status.st_size > MOST_BYTES:
+                raise err.ConfigurationError(f"{self._path} is larger than any state of a watch: give another path")
+            return file.read()
+
+    def _foreign(self) -> err.ConfigurationError:
+        return err.ConfigurationError(f"{self._path} is no state file of a watch: give another path")
+
     def _take(self, line: bytes) -> None:
-        try:
-            kind, *rest = json.loads(line)
-        except (ValueError, TypeError):
-            raise err.ConfigurationError(f"{self._path} is no state file of a watch: give another path") from None
+        kind, rest = _parts_of(line)
+        texts = [each for each in rest if isinstance(each, str)]
         self._lines += 1
-        if kind == "learned":
-            self.experience = rest[0] if rest else None
-        elif kind == "seen" and all(isinstance(each, str) for each in rest):
-            self._seen.setdefault(rest[0], {}).update(dict.fromkeys(rest[1:]))
-        elif kind == "gone" and rest:
-            self._seen.pop(rest[0], None)
+        if kind == "learned" and rest:
+            self.experience = rest[0]
+        elif kind == "seen" and len(texts) == len(rest) > 1:
+            self._seen.setdefault(texts[0], {}).update(dict.fromkeys(texts[1:]))
+        elif kind == "gone" and len(texts) == len(rest) == 1:
+            self._seen.pop(texts[0], None)
+        else:
+            raise self._foreign()
 
     def open(self) -> None:
         """Open the log for appending; it is made if it is missing.
@@ -143,8 +164,9 @@ class StateFile:
         return sum(map(len, self._seen.values()))
 
     def _rewrite(self) -> None:
-        """Write the log anew, and move it into its place when it is whole."""
-        beside = self._path.with_name(f"{self._path.name}.{os.getpid()}.tmp")
+        """Write the log anew, and move it into its place when it is whole; a symbolic link stays one."""
+        target = Path(os.path.realpath(self._path))
+        beside = target.with_name(f"{target.name}.{os.getpid()}.tmp")
         file = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, MODE)
         try:
             self._lines = 0
@@ -152,7 +174,7 @@ class StateFile:
                 _write_all(file, _encoded(line))
                 self._lines += 1
             os.fsync(file)
-            beside.replace(self._path)
+            beside.replace(target)
         except BaseException:
             os.close(file)
             beside.unlink(missing_ok=True)
@@ -166,6 +188,16 @@ class StateFile:
             keys: list[object] = list(ids)
             lines += [["seen", email, *keys[at : at + LINE_IDS]] for at in range(0, len(keys), LINE_IDS)]
         return lines
+
+
+def _parts_of(line: bytes) -> tuple[object, list[object]]:
+    """Return the kind of a line and the rest; no kind for what is no such line."""
+    try:
+        parts = json.loads(line)
+    except ValueError:
+        return None, []
+    items = cast("list[object]", parts) if isinstance(parts, list) else []
+    return (items[0], items[1:]) if items else (None, [])
 
 
 def _encoded(line: object) -> bytes:

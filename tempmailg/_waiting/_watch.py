@@ -8,6 +8,7 @@ import logging
 import re
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self, TypeAlias
 
@@ -17,7 +18,9 @@ from tempmailg import _errors as err
 from tempmailg import _settings as settings
 from tempmailg._models import Message
 from tempmailg._public import public
+from tempmailg._stores import check_store
 from tempmailg._waiting._beside import answer_of
+from tempmailg._waiting._claims import Claim, Claims
 from tempmailg._waiting._inbox import Listener, MailboxRef, age_of
 from tempmailg._waiting._made import ref_of
 from tempmailg._waiting._poller import Poller
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 
     from tempmailg._core import Sender
     from tempmailg._models import Mailbox
+    from tempmailg._stores import SeenStore
 
 __all__ = ["Watch", "WatchHealth", "next_message"]
 
@@ -100,41 +104,50 @@ class Watch:
         mailboxes: Iterable[Mailbox | str],
         *,
         state: Mapping[str, Sequence[str]] | str | os.PathLike[str] | None = None,
+        store: SeenStore | None = None,
         forever: bool = False,
         on_gone: Callable[[err.MailboxGoneError], object] | None = None,
         interval: float | None = None,
     ) -> None:
         seconds = None if interval is None else settings.seconds_of("poll_interval", interval)
         self._subscription = _Subscription(sender, state, forever=forever, interval=seconds)
+        self._claims = None if store is None else Claims(check_store(store), sender.core.transport)
         self._refs = [ref_of(sender.core, mailbox) for mailbox in mailboxes]
         self._on_gone = on_gone
         self._is_asked = False
 
-    def add(self, *mailboxes: Mailbox | str) -> None:
+    def add(self, *mailboxes: Mailbox | str, seen: Mapping[str, Sequence[str]] | None = None) -> None:
         """Watch further mailboxes. One that is watched already goes on as it is.
 
         Args:
             mailboxes: The mailboxes or their addresses.
+            seen: What another watch's `discard` or `seen` returned: those messages are not delivered here.
 
         Raises:
-            ConfigurationError: One of them cannot be a mailbox.
+            ConfigurationError: One of them cannot be a mailbox, or `seen` is something else.
             ClientClosedError: The client is closed.
         """
         refs = [ref_of(self._subscription.sender.core, mailbox) for mailbox in mailboxes]
+        self._subscription.take_over({ref.email for ref in refs}, checked_state(seen, name="seen"))
         if self._subscription.is_open:
             self._subscription.add(refs)
         else:
             self._refs += refs
 
-    def discard(self, *mailboxes: Mailbox | str) -> None:
+    def discard(self, *mailboxes: Mailbox | str) -> dict[str, list[str]]:
         """Stop watching these mailboxes: no message of theirs is delivered any more, and what was seen is forgotten.
 
         Args:
             mailboxes: The mailboxes or their addresses; one that is not watched does no harm.
+
+        Returns:
+            What was seen there, for `add` of another watch that takes over; the same as `seen` returns.
         """
         emails = {MailboxRef.of(mailbox).email for mailbox in mailboxes}
         self._refs = [ref for ref in self._refs if ref.email not in emails]
+        seen = self._subscription.seen(emails)
         self._subscription.discard(emails)
+        return seen
 
     def seen(self) -> dict[str, list[str]]:
         """Return what was seen, ready for JSON and for `AsyncClient.watch(state=…)`.
@@ -159,6 +172,8 @@ class Watch:
 
     async def __aexit__(self, *exc_info: object) -> None:
         self._subscription.close()
+        if self._claims is not None:
+            await self._claims.close()
         await self._subscription.poller.settle()
 
     def __aiter__(self) -> Self:
@@ -193,7 +208,7 @@ class Watch:
         count = settings.count_of("workers", workers, least=1)
         most = settings.count_of("attempts", attempts, least=1)
         self._begin()
-        self._subscription.acknowledge()
+        await self._acknowledge()
         tasks = [asyncio.create_task(self._work(handler, most)) for _ in range(count)]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
@@ -215,7 +230,7 @@ class Watch:
             except StopAsyncIteration:
                 return
             await self._handle(handler, message, attempts)
-            self._subscription.acknowledge(message)
+            await self._acknowledge(message)
 
     async def _handle(
         self, handler: Callable[[Message], Awaitable[object] | object], message: Message, attempts: int
@@ -243,16 +258,45 @@ class Watch:
         while True:
             event = await self._subscription.next_event()
             if isinstance(event, Message):
-                return event
+                if await self._may_deliver(event):
+                    return event
+                continue
             answer = self._on_gone(event) if self._on_gone else None
             if inspect.isawaitable(answer):
                 await answer
+
+    async def _may_deliver(self, message: Message) -> bool:
+        """Claim a message of which others may know; if one of them has it, take it in again after a while."""
+        if self._claims is None:
+            return True
+        email = self._subscription.begin_claim(message)
+        try:
+            claim = await self._claims.claim(email, message.id)
+        except BaseException:
+            if self._subscription.end_claim(message):
+                self._subscription.put_back(message)
+            raise
+        if not self._subscription.end_claim(message):
+            return False
+        if claim is Claim.DONE:
+            self._subscription.acknowledge(message)
+        elif claim is Claim.HELD:
+            self._subscription.hold(message)
+            self._claims.retry(email, message.id, partial(self._subscription.put_back, message))
+        return claim is Claim.MINE
+
+    async def _acknowledge(self, message: Message | None = None) -> None:
+        """Count a message that was delivered as seen, or all of them, here and for others."""
+        if self._claims is not None:
+            for email, message_id in self._subscription.delivered(message):
+                await self._claims.finish(email, message_id)
+        self._subscription.acknowledge(message)
 
     async def _step(self, *, was_received: bool) -> Message:
         self._begin()
         try:
             if was_received:
-                self._subscription.acknowledge()
+                await self._acknowledge()
             else:
                 self._subscription.release()
             return await self._next()
@@ -283,10 +327,12 @@ class _Subscription(Listener):
     __slots__ = (
         "_bad",
         "_changed",
+        "_claiming",
         "_end",
         "_file",
         "_forever",
         "_gone",
+        "_held",
         "_known",
         "_last_error",
         "_paused",
@@ -319,6 +365,8 @@ class _Subscription(Listener):
         self._known: dict[str, tuple[str, ...]] = {}  # by mailbox, the ids of messages delivered or in the queue
         self._queue: deque[tuple[str, Event]] = deque()
         self._unseen: dict[int, tuple[str, Message]] = {}  # what the consumer works on, by identity
+        self._claiming: set[int] = set()  # what of it was not delivered yet, but is being claimed
+        self._held: dict[int, tuple[str, Message]] = {}  # what somebody else handles, by identity
         self._weight = 0
         self._paused: set[str] = set()
         self._changed = asyncio.Event()
@@ -355,6 +403,13 @@ class _Subscription(Listener):
             self._known[email] = self._resumed.pop(email, ())
         self.poller.join_all(list(new.values()), self)
 
+    def take_over(self, emails: set[str], seen: Mapping[str, tuple[str, ...]]) -> None:
+        """Count messages as seen in those of the mailboxes that are not listened to yet."""
+        for email in (emails & seen.keys()) - self._known.keys():
+            self._resumed[email] = tuple(dict.fromkeys((*self._resumed.get(email, ()), *seen[email])))
+            if self._file is not None:
+                self._file.append_seen(email, *seen[email])
+
     def discard(self, emails: set[str]) -> None:
         """Listen to mailboxes no longer, and forget them."""
         for email in emails & self._known.keys():
@@ -363,19 +418,23 @@ class _Subscription(Listener):
         for email in emails & self._resumed.keys():
             del self._resumed[email]
         self._queue = deque(item for item in self._queue if item[0] not in emails)
+        self._held = {key: item for key, item in self._held.items() if item[0] not in emails}
+        for key in [key for key in self._claiming if self._unseen[key][0] in emails]:
+            del self._unseen[key]
         self._weight = sum(_weight_of(item) for _, item in self._queue if isinstance(item, Message))
         self._resume_paused()
         self._changed.set()
 
-    def seen(self) -> dict[str, list[str]]:
-        """See `Watch.seen`."""
+    def seen(self, emails: set[str] | None = None) -> dict[str, list[str]]:
+        """See `Watch.seen`; of all mailboxes, or of some."""
         unseen = {(email, item.id) for email, item in self._queue if isinstance(item, Message)}
-        unseen |= {(email, message.id) for email, message in self._unseen.values()}
+        unseen |= {(email, message.id) for email, message in (*self._unseen.values(), *self._held.values())}
         known = {
-            email: [message_id for message_id in ids if (email, message_id) not in unseen]
-            for email, ids in self._known.items()
+            email: [message_id for message_id in self._known[email] if (email, message_id) not in unseen]
+            for email in (self._known if emails is None else self._known.keys() & emails)
         }
-        return {**{email: list(ids) for email, ids in self._resumed.items()}, **known}
+        resumed = self._resumed if emails is None else self._resumed.keys() & emails
+        return {**{email: list(self._resumed[email]) for email in resumed}, **known}
 
     def health(self) -> WatchHealth:
         """See `Watch.health`."""
@@ -405,10 +464,35 @@ class _Subscription(Listener):
 
     def release(self) -> None:
         """Deliver again what was delivered and not acknowledged."""
-        unseen, self._unseen = self._unseen, {}
-        for email, message in reversed(unseen.values()):
-            self._queue.appendleft((email, message))
+        for message in reversed([message for _, message in self._unseen.values()]):
+            self.put_back(message)
+
+    def put_back(self, message: Message) -> None:
+        """Deliver a message again that was not acknowledged, or that others held."""
+        found = self._unseen.pop(id(message), None) or self._held.pop(id(message), None)
+        if found is not None:
+            self._queue.appendleft(found)
             self._weight += _weight_of(message)
+            self._changed.set()
+
+    def delivered(self, message: Message | None = None) -> list[tuple[str, str]]:
+        """Return the mailbox and the id of a message that was delivered and not acknowledged, or of all of them."""
+        found = self._unseen.values() if message is None else [self._unseen[id(message)]]
+        return [(email, each.id) for email, each in found]
+
+    def begin_claim(self, message: Message) -> str:
+        """Return the mailbox of a message that is claimed before it is delivered."""
+        self._claiming.add(id(message))
+        return self._unseen[id(message)][0]
+
+    def end_claim(self, message: Message) -> bool:
+        """Return whether the message is still wanted: its mailbox may have been discarded."""
+        self._claiming.discard(id(message))
+        return id(message) in self._unseen
+
+    def hold(self, message: Message) -> None:
+        """Keep a message that somebody else handles, until it is put back."""
+        self._held[id(message)] = self._unseen.pop(id(message))
 
     async def next_event(self) -> Event:
         """Return what came next.
@@ -417,12 +501,12 @@ class _Subscription(Listener):
             StopAsyncIteration: The watch was left, or no mailbox is left.
             TempMailError: The watch cannot go on.
         """
-        while not self._queue:
+        while not self._queue or self.is_over:
             if self._end is not None:
                 raise self._end
             if not self.is_open:
                 self._check_was_open()
-            if not self.is_open or (not self._known and not self._forever):
+            if not self.is_open or (not self._known and not self._held and not self._forever):
                 self._changed.set()  # others may wait for the same
                 raise StopAsyncIteration
             self._changed.clear()
@@ -441,7 +525,6 @@ class _Subscription(Listener):
         self.is_open, self.is_over = False, True
         for email in self._known:
             self.poller.leave(email, self)
-        self._queue.clear()
         self._changed.set()
         if self._file is not None:
             self._file.close(self.seen(), self.poller.pacer.as_state())

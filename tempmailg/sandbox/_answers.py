@@ -10,7 +10,7 @@ from attrs import field, frozen
 from tempmailg.sandbox._mail import Blob, BytesBlob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = ["JSON", "PLAIN", "Answer", "Delivery", "Refusal", "error_answer", "json_answer", "pieces"]
 
@@ -57,12 +57,12 @@ class Answer:
 
 def json_answer(status: int, value: object, *headers: tuple[str, str]) -> Answer:
     """Make an answer of JSON."""
-    body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")  # of half characters
     return Answer(status, (("Content-Type", JSON), *headers), BytesBlob(body))
 
 
 def error_answer(
-    status: int, message: str, *headers: tuple[str, str], errors: dict[str, Iterable[str]] | None = None
+    status: int, message: str, *headers: tuple[str, str], errors: Mapping[str, Iterable[str]] | None = None
 ) -> Answer:
     """Make an error as the reference assumes it: ``{"status": false, "message": …}``."""
     more = {"errors": errors} if errors else {}

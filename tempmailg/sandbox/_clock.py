@@ -22,12 +22,14 @@ from typing import Final, Literal
 
 from attrs import define
 
+from tempmailg._errors import ConfigurationError
+from tempmailg.sandbox._checks import LATEST, check_moment, is_number
+
 __all__ = ["Clock"]
 
 # Turns of the event loop without a sign of life after which everything counts as waiting. Between a sleeper's waking
 # and its next request or sleep lie a few turns: one for each task, queue or future that passes the news on.
 _QUIET_TURNS: Final = 16
-_LATEST: Final = datetime(9000, 1, 1, tzinfo=UTC).timestamp()  # leaves room for what ends later, within Python's dates
 
 
 @define(eq=False)
@@ -79,7 +81,7 @@ class Clock:
 
     def __init__(self, start: datetime | None = None) -> None:
         self._lock = threading.RLock()
-        self._epoch = start.timestamp() if start else time.time()
+        self._epoch = time.time() if start is None else check_moment("start", start).timestamp()
         self._reading = 0.0  # seconds since the beginning, up to _since
         self._since: float | None = None  # real time at which it was let run; None while it stands
         self._runs = False
@@ -117,11 +119,14 @@ class Clock:
 
         Args:
             seconds: How far, in seconds; not negative.
+
+        Raises:
+            ConfigurationError: Time does not run backwards, or the sandbox's calendar ends before.
         """
-        if not seconds >= 0:
-            raise ValueError(f"seconds must not be negative, for time does not run backwards: {seconds!r}")
-        if self.time() + seconds > _LATEST:
-            raise ValueError("the sandbox's calendar ends with the year 8999")
+        if not is_number(seconds, 0):
+            raise ConfigurationError(f"seconds must be a number of at least 0, not {seconds!r}: set() goes back")
+        if self.time() + seconds > LATEST:
+            raise ConfigurationError("the sandbox's calendar ends with the year 8999")
         with self._lock:
             self._reading += seconds
             self._wake_due()
@@ -132,6 +137,7 @@ class Clock:
         Args:
             time: The new time, aware.
         """
+        check_moment("time", time)
         with self._lock:
             self._epoch = time.timestamp() - self.monotonic()
 

@@ -8,18 +8,16 @@ socket and the in-process transport performs in virtual time.
 from __future__ import annotations
 
 import json
-import random
-import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final
 
-from attrs import Attribute, asdict, define, evolve, field, frozen, validators
+from attrs import asdict, evolve, field, frozen, validators
 
 from tempmailg._endpoints import EndpointName
-from tempmailg._errors import ConfigurationError
 from tempmailg.sandbox._answers import JSON, Answer, Delivery, error_answer
+from tempmailg.sandbox._checks import LONGEST, is_count, is_headers, is_number, is_text, must_be
 from tempmailg.sandbox._mail import BytesBlob
+from tempmailg.sandbox._script import FaultScript, fault_from
 
 __all__ = [
     "BadJson",
@@ -43,21 +41,25 @@ __all__ = [
 ]
 
 HTML: Final = "text/html; charset=utf-8"
+_FASTEST: Final = 1e12  # bytes in a second
+_BUT_FRAMING: Final = "without line ends and without those that frame the answer"
 
 
-def _must_be(what: str, fits: Callable[[Any], bool]) -> Callable[[object, Attribute[Any], Any], None]:
-    def check(_fault: object, attribute: Attribute[Any], value: Any) -> None:  # noqa: ANN401 - JSON can bring anything
-        if not fits(value):
-            raise ConfigurationError(f"{attribute.name} must be {what}, not {value!r}")
-
-    return check
-
-
-_STATUS: Final = _must_be("an HTTP status of 200 to 599", lambda value: type(value) is int and 200 <= value <= 599)
-_AMOUNT: Final = _must_be("a number that is not negative", lambda value: isinstance(value, int | float) and value >= 0)
-_PLACE: Final = _must_be("a number of bytes, or -1", lambda value: type(value) is int and value >= -1)
-_TEXT: Final = _must_be("text", lambda value: isinstance(value, str))
-_HEADERS: Final = _must_be("headers by their names", lambda value: isinstance(value, Mapping))
+_STATUS: Final = must_be("an HTTP status of 200 to 599", lambda value: is_count(value, 200) and value <= 599)
+_SECONDS: Final = must_be(f"a number of seconds from 0 to {LONGEST:.0f}", lambda value: is_number(value, 0, LONGEST))
+_RATE: Final = must_be("a number of bytes in a second, 0 for no limit", lambda value: is_number(value, 0, _FASTEST))
+_PLACE: Final = must_be("a number of bytes, or -1", lambda value: is_count(value, -1))
+_TEXT: Final = must_be("text without half characters", is_text)
+_BODY: Final = must_be("text or bytes", lambda value: isinstance(value, bytes) or is_text(value))
+_FLAG: Final = must_be("true or false", lambda value: isinstance(value, bool))
+_HEADERS: Final = must_be(f"headers by their names, {_BUT_FRAMING}", is_headers)
+_CHANGES: Final = must_be(
+    f"headers by their names, or null to remove one, {_BUT_FRAMING}", lambda value: is_headers(value, removable=True)
+)
+_RETRY_AFTER: Final = must_be(
+    "a number of seconds, text that a header can carry, or null",
+    lambda value: value is None or is_number(value, 0, LONGEST) or is_headers({"Retry-After": value}),
+)
 
 
 class Fault:
@@ -103,7 +105,7 @@ class RateLimited(Fault):
     """
 
     kind: ClassVar[str] = "rate_limited"
-    retry_after: str | float | None = 1
+    retry_after: str | float | None = field(default=1, validator=_RETRY_AFTER)
 
     def apply(self, make: Callable[[], Answer]) -> Answer:  # noqa: ARG002 - nothing is done
         """Return the error."""
@@ -155,11 +157,9 @@ class Reply(Fault):
 
     kind: ClassVar[str] = "reply"
     status: int = field(default=200, validator=_STATUS)
-    body: str | bytes = field(
-        default=b"", validator=_must_be("text or bytes", lambda value: isinstance(value, str | bytes))
-    )
+    body: str | bytes = field(default=b"", validator=_BODY)
     headers: Mapping[str, str] = field(factory=lambda: {"Content-Type": JSON}, validator=_HEADERS)
-    done: bool = False
+    done: bool = field(default=False, validator=_FLAG)
 
     def apply(self, make: Callable[[], Answer]) -> Answer:
         """Return the answer."""
@@ -178,7 +178,7 @@ class Headers(Fault):
     """
 
     kind: ClassVar[str] = "headers"
-    headers: Mapping[str, str | None] = field(factory=dict[str, str | None], validator=_HEADERS)
+    headers: Mapping[str, str | None] = field(factory=dict[str, str | None], validator=_CHANGES)
 
     def apply(self, make: Callable[[], Answer]) -> Answer:
         """Return the answer under those headers."""
@@ -236,7 +236,7 @@ class Delay(Fault):
     """
 
     kind: ClassVar[str] = "delay"
-    seconds: float = field(default=1.0, validator=_AMOUNT)
+    seconds: float = field(default=1.0, validator=_SECONDS)
 
     def apply(self, make: Callable[[], Answer]) -> Answer:
         """Return the answer, to be sent later."""
@@ -252,7 +252,7 @@ class Slow(Fault):
     """
 
     kind: ClassVar[str] = "slow"
-    rate: float = field(default=1024.0, validator=_AMOUNT)
+    rate: float = field(default=1024.0, validator=_RATE)
 
     def apply(self, make: Callable[[], Answer]) -> Answer:
         """Return the answer, to be sent slowly."""
@@ -288,7 +288,7 @@ class Reset(Fault):
 
     kind: ClassVar[str] = "reset"
     after: int = field(default=-1, validator=_PLACE)
-    done: bool = True
+    done: bool = field(default=True, validator=_FLAG)
 
     def apply(self, make: Callable[[], Answer]) -> Answer:
         """Return the answer that never arrives."""
@@ -306,7 +306,7 @@ class Stall(Fault):
 
     kind: ClassVar[str] = "stall"
     after: int = field(default=-1, validator=_PLACE)
-    done: bool = True
+    done: bool = field(default=True, validator=_FLAG)
 
     def apply(self, make: Callable[[], Answer]) -> Answer:
         """Return the answer that never ends."""
@@ -319,6 +319,8 @@ def _broken(make: Callable[[], Answer], delivery: Delivery, *, done: bool) -> An
 
 
 def _edited(answer: Answer, change: Callable[[Any], Any]) -> Answer:
+    if dict(answer.headers).get("Content-Type") != JSON:
+        return answer  # a file, or nothing at all
     value = change(json.loads(b"".join(answer.body.chunks())))
     return evolve(answer, body=BytesBlob(json.dumps(value, ensure_ascii=False).encode()))
 
@@ -354,14 +356,7 @@ _KINDS: Final[dict[str, type[Fault]]] = {
 
 def fault_from_json(value: Mapping[str, Any]) -> Fault:
     """Make the fault that ``{"kind": "status", "status": 502}`` describes."""
-    arguments = dict(value)
-    kind = _KINDS.get(str(arguments.pop("kind", "")))
-    if kind is None:
-        raise ConfigurationError(f"kind must be one of {', '.join(sorted(_KINDS))}")
-    try:
-        return kind(**arguments)
-    except TypeError as error:
-        raise ConfigurationError(f"a fault of kind {kind.kind!r} does not take this: {error}") from None
+    return fault_from(value, _KINDS)
 
 
 def fault_to_json(fault: Fault) -> dict[str, Any]:
@@ -376,16 +371,7 @@ def _plain(value: object) -> object:
     return repr(value) if callable(value) else value
 
 
-@define
-class _Scripted:
-    """One line of the script."""
-
-    endpoint: EndpointName | None
-    fault: Fault
-    times: int
-
-
-class Faults:
+class Faults(FaultScript[EndpointName, Fault]):
     """The faults that are still to happen; all methods may be called from any thread.
 
     Args:
@@ -393,14 +379,7 @@ class Faults:
     """
 
     def __init__(self, endpoints: Iterable[EndpointName]) -> None:
-        self._endpoints: tuple[str, ...] = tuple(endpoints)
-        self._lock = threading.Lock()
-        self._script: deque[_Scripted] = deque()
-        self._random: tuple[random.Random, float, tuple[Fault, ...], frozenset[str] | None] | None = None
-
-    def __len__(self) -> int:
-        """Return how many scripted faults are still to happen."""
-        return sum(line.times for line in self._script)
+        super().__init__(tuple(endpoints), "endpoint")
 
     def next(self, endpoint: EndpointName | None, *faults: Fault, times: int = 1) -> None:
         """Have the next calls of an endpoint meet these faults, one after the other, behind those already scripted.
@@ -410,11 +389,7 @@ class Faults:
             faults: What happens to them, in this order.
             times: How many calls each fault meets.
         """
-        self._check_endpoint(endpoint)
-        if times < 1:
-            raise ConfigurationError(f"times must be at least 1, not {times!r}")
-        with self._lock:
-            self._script.extend(_Scripted(endpoint, fault, times) for fault in faults)
+        self._add(endpoint, faults, times)
 
     def randomly(
         self, rate: float, faults: Sequence[Fault], *, seed: int = 0, endpoints: Iterable[EndpointName] | None = None
@@ -427,50 +402,4 @@ class Faults:
             seed: The same seed and the same calls give the same faults.
             endpoints: Whose calls; None for all.
         """
-        chosen = None if endpoints is None else frozenset(endpoints)
-        for endpoint in chosen or ():
-            self._check_endpoint(endpoint)
-        if not 0 <= rate <= 1:
-            raise ConfigurationError(f"rate must be between 0 and 1, not {rate!r}")
-        with self._lock:
-            self._random = (random.Random(seed), rate, tuple(faults), chosen) if rate and faults else None  # noqa: S311 - chance for tests, not for secrets
-
-    def clear(self) -> None:
-        """Forget all faults."""
-        with self._lock:
-            self._script.clear()
-            self._random = None
-
-    def pending(self) -> list[tuple[EndpointName | None, Fault, int]]:
-        """Return the scripted faults that are still to happen: endpoint, fault, how many times."""
-        with self._lock:
-            return [(line.endpoint, line.fault, line.times) for line in self._script]
-
-    def take(self, endpoint: str) -> Fault | None:
-        """Return the fault that this call meets, and cross it out."""
-        if not self._script and self._random is None:
-            return None
-        with self._lock:
-            return self._take_scripted(endpoint) or self._take_random(endpoint)
-
-    def _take_scripted(self, endpoint: str) -> Fault | None:
-        for line in self._script:
-            if line.endpoint in (None, endpoint):
-                line.times -= 1
-                if not line.times:
-                    self._script.remove(line)
-                return line.fault
-        return None
-
-    def _take_random(self, endpoint: str) -> Fault | None:
-        if self._random is None:
-            return None
-        chance, rate, faults, endpoints = self._random
-        if endpoints is not None and endpoint not in endpoints:
-            return None
-        return chance.choice(faults) if chance.random() < rate else None
-
-    def _check_endpoint(self, endpoint: str | None) -> None:
-        if endpoint is not None and endpoint not in self._endpoints:
-            names = ", ".join(self._endpoints)
-            raise ConfigurationError(f"endpoint must be one of {names}, or None, not {endpoint!r}")
+        self._set_chance(rate, faults, seed, endpoints)

@@ -26,7 +26,7 @@ __all__ = ["ENDPOINTS", "ApiRequest", "EndpointRoute"]
 
 _MAX_USERNAME: Final = 64  # characters before the @ (RFC 5321)
 _NO_USERNAME: Final = re.compile(
-    r"[\s\x00-\x1f\x7f@\"(),:;<>\[\]\\]|^\.|\.$|\.\."
+    r"[\s\x00-\x1f\x7f-\x9f\ufeff@\"(),:;<>\[\]\\]|^\.|\.$|\.\."
 )  # RFC 5321's dot-atom, of any script
 _RANGE: Final = re.compile(r"bytes=(?:(\d{1,18})-(\d{0,18})|-(\d{1,18}))")
 _TOKEN: Final = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+", re.ASCII)  # a media type that can stand in a header

@@ -48,6 +48,8 @@ class InProcessTransport:
 
     async def stream(self, request: Request, *, timeout: float) -> _Stream:
         """Have the sandbox answer a request, the body in pieces."""
+        if timeout <= 0:
+            raise APITimeoutError("the deadline passed before anything was sent", sent=False)
         self._clock.stir()
         await asyncio.sleep(0)  # a request over a network lets others run, too
         answer = self._service.handle(request.method, request.target, CIMultiDict(request.headers))

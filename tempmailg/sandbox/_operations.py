@@ -5,29 +5,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from email.message import EmailMessage
 from typing import TYPE_CHECKING, Any, Final
 
 from tempmailg._errors import ConfigurationError
+from tempmailg.sandbox._checks import check_address, check_key, check_moment, check_text, is_count
+from tempmailg.sandbox._journal import SmtpEntry, SmtpJournal
 from tempmailg.sandbox._mail import BytesBlob, File, Mail, address_of, distinct
+from tempmailg.sandbox._smtp_faults import SmtpFaults
 from tempmailg.sandbox._state import Account
+from tempmailg.sandbox._views import is_kept
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from datetime import datetime
 
     from tempmailg._models import Mailbox
     from tempmailg.sandbox._certificate import ServerTls
     from tempmailg.sandbox._clock import Clock
+    from tempmailg.sandbox._dump import Dump
     from tempmailg.sandbox._faults import Faults
-    from tempmailg.sandbox._journal import SmtpEntry, SmtpJournal
+    from tempmailg.sandbox._journal import SmtpEntry
     from tempmailg.sandbox._service import JournalEntry, Service
-    from tempmailg.sandbox._smtp_faults import SmtpFaults
-    from tempmailg.sandbox._state import Plan
+    from tempmailg.sandbox._state import Plan, State
 
-__all__ = ["Operations"]
+__all__ = ["SENDER", "Operations"]
 
-_SENDER: Final = "Example Sender <hello@example.org>"
+SENDER: Final = "Example Sender <hello@example.org>"
 
 
 class Operations:
@@ -37,28 +42,17 @@ class Operations:
         service: The service that it plays.
         api_key: The key of the first account.
         host: The address of its doors.
-        smtp_journal: What came of each SMTP transaction.
-        smtp_faults: What is still to go wrong while mail is sent.
-        tls: The certificate of the SMTP server.
+        tls: The certificate of its SMTP door.
     """
 
-    def __init__(
-        self,
-        service: Service,
-        *,
-        api_key: str,
-        host: str,
-        smtp_journal: SmtpJournal,
-        smtp_faults: SmtpFaults,
-        tls: ServerTls,
-    ) -> None:
+    def __init__(self, service: Service, *, api_key: str, host: str, tls: ServerTls) -> None:
         self._service = service
         self._state = service.state
         self._key = api_key
         self._host = host
-        self._smtp_journal = smtp_journal
-        self._smtp_faults = smtp_faults
         self._tls = tls
+        self._smtp_journal = _PublishedJournal(self._state)
+        self._smtp_faults = SmtpFaults()
         self._smtp_port: int | None = None
         self._smtp_tls_port: int | None = None
 
@@ -71,6 +65,11 @@ class Operations:
     def api_key(self) -> str:
         """The key of the first account."""
         return self._key
+
+    @property
+    def control_url(self) -> str:
+        """The URL of the control routes, such as ``http://127.0.0.1:8025/_sandbox``."""
+        return self._service.base_url.removesuffix("/api") + "/_sandbox"
 
     @property
     def smtp_host(self) -> str:
@@ -137,7 +136,7 @@ class Operations:
         message: EmailMessage | bytes | None = None,
         *,
         subject: str = "",
-        sender: str = _SENDER,
+        sender: str = SENDER,
         text: str = "",
         html: str | None = None,
         attachments: Iterable[tuple[str, bytes] | tuple[str, bytes, str]] = (),
@@ -161,16 +160,16 @@ class Operations:
         Raises:
             MailboxUnknownError: There is no such mailbox, or it has expired.
             SandboxFullError: A cap is reached.
+            ConfigurationError: An argument is nothing that can be delivered.
         """
-        email = mailbox if isinstance(mailbox, str) else mailbox.email
-        received = received_at.timestamp() if received_at else None
-        if isinstance(message, EmailMessage):
-            message = message.as_bytes(policy=message.policy.clone(linesep="\r\n"))
+        email = check_address("mailbox", mailbox if isinstance(mailbox, str) else getattr(mailbox, "email", mailbox))
+        received = None if received_at is None else check_moment("received_at", received_at).timestamp()
         if message is not None:
-            return self._state.deliver([email], bytes(message), received=received)[0]
-        name, address = address_of(sender)
-        files = distinct(map(_file, attachments))
-        mail = Mail(subject, name, address, html is not None, text if html is None else html, files)
+            return self._state.deliver([email], _source(message), received=received)[0]
+        name, address = address_of(check_text("sender", sender))
+        content = check_text("text", text) if html is None else check_text("html", html)
+        files = distinct([_file(number, item) for number, item in enumerate(attachments)])
+        mail = Mail(check_text("subject", subject), name, address, html is not None, content, files)
         return self._state.deliver([email], mail, received=received)[0]
 
     def account(self, api_key: str | None = None) -> Account:
@@ -208,11 +207,16 @@ class Operations:
 
         Returns:
             The account.
+
+        Raises:
+            ConfigurationError: An argument is wrong.
         """
+        if api_key is not None:
+            check_key(api_key)
         if plan not in (None, "free", "premium"):
             raise ConfigurationError(f"plan must be 'free' or 'premium', not {plan!r}")
         for name, count in (("limit", limit), ("used", used), ("remaining", remaining)):
-            if count is not None and not (isinstance(count, int) and count >= 0):  # pyright: ignore[reportUnnecessaryIsInstance] - the control route passes JSON on
+            if count is not None and not is_count(count):
                 raise ConfigurationError(f"{name} must be a number of requests, not {count!r}")
         with self._state.lock:
             account = self._state.accounts.setdefault(api_key or self._key, Account())
@@ -237,20 +241,59 @@ class Operations:
 
     def dump(self) -> dict[str, Any]:
         """Describe accounts, mailboxes and messages in JSON's types; no key is among it."""
-        return self._state.dump()
+        from tempmailg.sandbox._dump import dumped  # with cattrs, which opening a sandbox can do without
 
-    def load(self, dump: Mapping[str, Any]) -> None:
+        return dumped(self._state)
+
+    def load(self, dump: Mapping[str, Any] | Dump) -> None:
         """Go on from the moment of a dump, its time included.
 
         Args:
             dump: What `dump` returned, in a sandbox with the same keys.
 
         Raises:
-            ConfigurationError: It is no dump, or one of a sandbox with other keys.
+            ConfigurationError: It is no dump, or one of a sandbox with other keys; nothing is changed.
         """
-        self._state.load(dump)
+        from tempmailg.sandbox._dump import read_dump, restore
+
+        restore(self._state, read_dump(dump) if isinstance(dump, Mapping) else dump)
 
 
-def _file(attachment: tuple[str, bytes] | tuple[str, bytes, str]) -> File:
-    content_type = attachment[2] if len(attachment) == 3 else "application/octet-stream"
-    return File(attachment[0], content_type, BytesBlob(bytes(attachment[1])))
+class _PublishedJournal(SmtpJournal):
+    """The SMTP journal of a sandbox, each of whose entries is an event."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__(state.limits.journal, state.limits.journal_bytes)
+        self._events = state.events
+
+    def record(self, entry: SmtpEntry) -> SmtpEntry:
+        """See `SmtpJournal.record`."""
+        entry = super().record(entry)
+        self._events.publish(
+            "mail_accepted" if is_kept(entry) else "mail_refused",
+            id=entry.id,
+            status=entry.status,
+            reason=entry.reason,
+            sender=entry.sender,
+            recipients=[recipient.address for recipient in entry.recipients],
+        )
+        return entry
+
+
+def _source(message: EmailMessage | bytes) -> bytes:
+    if isinstance(message, EmailMessage):
+        return message.as_bytes(policy=message.policy.clone(linesep="\r\n"))
+    if not isinstance(message, bytes | bytearray | memoryview):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without a type checker
+        raise ConfigurationError(f"message must be an EmailMessage or bytes, not {type(message).__name__}")
+    return bytes(message)
+
+
+def _file(number: int, attachment: tuple[str, bytes] | tuple[str, bytes, str]) -> File:
+    what = f"attachments[{number}]"
+    if not isinstance(attachment, tuple) or len(attachment) not in (2, 3):  # pyright: ignore[reportUnnecessaryIsInstance] - the same
+        raise ConfigurationError(f"{what} must be a tuple: name, bytes and, if wanted, the media type")
+    name, data, content_type = attachment if len(attachment) == 3 else (*attachment, "application/octet-stream")
+    if not isinstance(data, bytes | bytearray | memoryview):  # pyright: ignore[reportUnnecessaryIsInstance] - the same
+        raise ConfigurationError(f"the content of {what} must be bytes, not {type(data).__name__}")
+    media_type = check_text(f"the media type of {what}", content_type)
+    return File(check_text(f"the name of {what}", name), media_type, BytesBlob(bytes(data)))

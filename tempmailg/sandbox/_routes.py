@@ -71,26 +71,36 @@ class Routes(Generic[R]):
             Refusal: There is none: 404, 405 with the methods that there are, or 400 for a path that is no UTF-8.
         """
         path, _, query = target.partition("?")
-        try:
-            segments = tuple(unquote_to_bytes(segment).decode() for segment in path.split("/")[1:])
-        except UnicodeDecodeError:
-            raise Refusal(400, "The path is not UTF-8.") from None
+        segments = _segments(path)
         methods = self._methods_at(segments)
-        if methods is None:
-            raise Refusal(404, f"There is no such {self._what}.")
         route = methods.get(method)
         if route is None:
             allowed = ", ".join(sorted(methods))
             raise Refusal(405, f"This {self._what} answers {allowed}.", ("Allow", allowed))
         return Match(route, _arguments(route, segments, query))
 
-    def _methods_at(self, segments: tuple[str, ...]) -> Mapping[str, R] | None:
+    def methods(self, target: str) -> list[str]:
+        """Return the methods that a path answers.
+
+        Raises:
+            Refusal: There is no such path.
+        """
+        return sorted(self._methods_at(_segments(target.partition("?")[0])))
+
+    def _methods_at(self, segments: tuple[str, ...]) -> Mapping[str, R]:
         for template, methods in self._methods.items():
             if len(template) == len(segments) and all(
                 fixed in (None, segment) for fixed, segment in zip(template, segments, strict=True)
             ):
                 return methods
-        return None
+        raise Refusal(404, f"There is no such {self._what}.")
+
+
+def _segments(path: str) -> tuple[str, ...]:
+    try:
+        return tuple(unquote_to_bytes(segment).decode() for segment in path.split("/")[1:])
+    except UnicodeDecodeError:
+        raise Refusal(400, "The path is not UTF-8.") from None
 
 
 def _template(path: str) -> tuple[str | None, ...]:

@@ -15,19 +15,25 @@ from tempmailg._errors import ConfigurationError
 from tempmailg._settings import is_loopback
 from tempmailg.sandbox._certificate import ServerTls, certificate_hosts
 from tempmailg.sandbox._clock import Clock
-from tempmailg.sandbox._control import Control
 from tempmailg.sandbox._inprocess import InProcessTransport
-from tempmailg.sandbox._journal import SmtpJournal
 from tempmailg.sandbox._local_delivery import LocalDelivery
 from tempmailg.sandbox._net import url_host
 from tempmailg.sandbox._operations import Operations
+from tempmailg.sandbox._options import (
+    DEFAULT_KEY,
+    check_domains,
+    check_hosts,
+    check_keys,
+    check_options,
+    check_ports,
+    check_smtp,
+)
 from tempmailg.sandbox._service import Service
-from tempmailg.sandbox._smtp_faults import SmtpFaults
 from tempmailg.sandbox._state import Account, Limits, SandboxDomain, State
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from datetime import datetime
     from types import TracebackType
 
@@ -38,7 +44,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Sandbox", "run", "serve"]
 
-_KEY: Final = "sandbox-key"
 _UNSTARTED_URL: Final = "http://sandbox.invalid/api"  # RFC 6761: a name that never exists
 _DOMAINS: Final = (
     SandboxDomain("example.com"),
@@ -50,8 +55,8 @@ _DOMAINS: Final = (
 class Sandbox(Operations):
     """The Temp Mail user API on your own machine, fed by real SMTP or from Python.
 
-    Opened with ``async with`` it runs in the current event loop, with ``with`` in a thread of its own. Not opened, it
-    serves `transport`: in process, and in virtual time.
+    Opened with ``async with`` it runs in the current event loop, with ``with`` in a thread of its own; `start` and
+    `stop` do the latter for a prompt or a notebook. Not opened, it serves `transport`: in process, and in virtual time.
 
     Args:
         host: The address to listen on.
@@ -70,6 +75,7 @@ class Sandbox(Operations):
         start: The clock's time at the beginning, aware; by default now.
         limits: The caps.
         allow_remote: Whether `host` may be an address that other machines reach; it takes a key of your own then.
+        allow_hosts: Further names in the Host header under which the sandbox may be addressed, such as ``sandbox``.
         others: What happens to mail for addresses that are no mailbox: ``refuse`` it, ``discard`` it silently, or
             ``keep`` it in a mailbox of the first account that is made for the address.
         ssl_context: A server's context with your own certificate, for mail by TLS; by default the sandbox makes an
@@ -86,7 +92,7 @@ class Sandbox(Operations):
         port: int = 0,
         smtp_port: int = 0,
         smtp_tls_port: int = 0,
-        api_key: str = _KEY,
+        api_key: str = DEFAULT_KEY,
         plan: Plan = "free",
         quota: int = 50_000,
         accounts: Mapping[str, Account] | None = None,
@@ -98,17 +104,19 @@ class Sandbox(Operations):
         start: datetime | None = None,
         limits: Limits | None = None,
         allow_remote: bool = False,
+        allow_hosts: Iterable[str] = (),
         others: Others = "refuse",
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
-        if not is_loopback(host):
-            _check_remote(host, api_key, allow_remote=allow_remote)
-        if not any(domain.plan == "free" for domain in domains):
-            raise ConfigurationError("domains must hold a free one, for every account makes mailboxes there")
+        further = check_keys(api_key, accounts)
+        hosts = check_hosts(host, allow_hosts, api_key, allow_remote=allow_remote)
+        check_ports(port=port, smtp_port=smtp_port, smtp_tls_port=smtp_tls_port)
+        check_options(plan=plan, quota=quota, order=order, lifetime=lifetime, etags=etags, seed=seed, limits=limits)
+        check_smtp(others, ssl_context)
         state = State(
             Clock(start),
-            accounts={api_key: Account(plan, quota), **(accounts or {})},
-            domains=domains,
+            accounts={api_key: Account(plan, quota), **further},
+            domains=check_domains(domains),
             lifetime=lifetime,
             order=order,
             seed=seed,
@@ -116,15 +124,10 @@ class Sandbox(Operations):
         )
         service = Service(state, base_url=_UNSTARTED_URL, etags=etags)
         host = "127.0.0.1" if host == "localhost" else host
-        super().__init__(
-            service,
-            api_key=api_key,
-            host=host,
-            smtp_journal=SmtpJournal(state.limits.journal, state.limits.journal_bytes),
-            smtp_faults=SmtpFaults(),
-            tls=ServerTls(certificate_hosts(host), ssl_context),
-        )
+        tls = ServerTls(certificate_hosts(host, hosts), ssl_context)
+        super().__init__(service, api_key=api_key, host=host, tls=tls)
         self._delivery = LocalDelivery(state, others)
+        self._allow_hosts = hosts
         self._ports_wanted = port, smtp_port, smtp_tls_port
         self._seed = seed
         self._doors: list[HttpDoor | SmtpDoor] = []
@@ -143,6 +146,28 @@ class Sandbox(Operations):
 
     # ---------------------------------------------------------------------------------------------------- life
 
+    def start(self) -> Self:
+        """Start the sandbox in a thread of its own, for a prompt or a notebook; `stop` ends it.
+
+        Returns:
+            The sandbox.
+
+        Raises:
+            ConfigurationError: It is started already.
+            OSError: A port cannot be had.
+        """
+        self._check_unstarted()
+        thread = _Thread(self._open, self._close)
+        thread.start()
+        self._thread = thread
+        return self
+
+    def stop(self) -> None:
+        """Stop the sandbox that `start` started; what it holds stays, and one that is not started stays as it is."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.stop()
+
     async def __aenter__(self) -> Self:
         self._check_unstarted()
         await self._open()
@@ -154,35 +179,19 @@ class Sandbox(Operations):
         await self._close()
 
     def __enter__(self) -> Self:
-        self._check_unstarted()
-        thread = _Thread(self._open, self._close)
-        thread.start()
-        self._thread = thread
-        return self
+        return self.start()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            thread.stop()
+        self.stop()
 
     def _check_unstarted(self) -> None:
         if self._doors or self._thread is not None:
             raise ConfigurationError("the sandbox is started already")
 
     async def _open(self) -> None:
-        http_door, smtp_door = _door_types()
-        control = Control(self, needs_key=not is_loopback(self._host))
-        http = http_door(self._service, control, host=self._host)
-        smtp = smtp_door(
-            self._state,
-            host=self._host,
-            journal=self._smtp_journal,
-            faults=self._smtp_faults,
-            delivery=self._delivery,
-            tls=self._tls,
-        )
+        http, smtp = self._make_doors()
         self._doors = [http, smtp]
         port, smtp_port, smtp_tls_port = self._ports_wanted
         try:
@@ -194,6 +203,30 @@ class Sandbox(Operations):
             raise
         self._service.base_url = f"http://{url_host(self._host)}:{port}/api"
         self.clock.run()
+
+    def _make_doors(self) -> tuple[HttpDoor, SmtpDoor]:
+        if find_spec("aiosmtpd") is None:
+            raise ConfigurationError(
+                'the sandbox receives mail by aiosmtpd, which is not installed: pip install "tempmailg[sandbox]"'
+            )
+        from tempmailg.sandbox._control import Control  # what follows loads aiohttp, aiosmtpd and cattrs
+        from tempmailg.sandbox._http import HttpDoor
+        from tempmailg.sandbox._page import Page
+        from tempmailg.sandbox._smtp import SmtpDoor
+
+        is_remote = not is_loopback(self._host)
+        control = Control(self, self._state, needs_key=is_remote)
+        page = Page(self, self._state, needs_key=is_remote)
+        http = HttpDoor(self._service, control, page, host=self._host, allow_hosts=self._allow_hosts)
+        smtp = SmtpDoor(
+            self._state,
+            host=self._host,
+            journal=self._smtp_journal,
+            faults=self._smtp_faults,
+            delivery=self._delivery,
+            tls=self._tls,
+        )
+        return http, smtp
 
     async def _close(self) -> None:
         doors, self._doors = self._doors, []
@@ -274,23 +307,3 @@ async def _serve_until_terminated(sandbox: Sandbox) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     with suppress(asyncio.CancelledError):
         await task
-
-
-def _check_remote(host: str, key: str, *, allow_remote: bool) -> None:
-    if not allow_remote:
-        raise ConfigurationError(
-            f"host {host!r} can be reached from other machines: say allow_remote=True if you want that"
-        )
-    if key == _KEY:
-        raise ConfigurationError("a sandbox that other machines can reach needs an api_key of your own")
-
-
-def _door_types() -> tuple[type[HttpDoor], type[SmtpDoor]]:
-    if find_spec("aiosmtpd") is None:
-        raise ConfigurationError(
-            'the sandbox receives mail by aiosmtpd, which is not installed: pip install "tempmailg[sandbox]"'
-        )
-    from tempmailg.sandbox._http import HttpDoor
-    from tempmailg.sandbox._smtp import SmtpDoor
-
-    return HttpDoor, SmtpDoor

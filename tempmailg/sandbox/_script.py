@@ -7,27 +7,45 @@ import threading
 from collections import deque
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from attrs import Attribute, define, frozen
+from attrs import define, fields, frozen
 
 from tempmailg._errors import ConfigurationError
+from tempmailg.sandbox._checks import FieldError, is_count, is_number
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["FaultScript", "must_be"]
+__all__ = ["FaultScript", "fault_from"]
 
 PlaceT = TypeVar("PlaceT", bound=str)
 FaultT = TypeVar("FaultT")
 
 
-def must_be(what: str, fits: Callable[[Any], bool]) -> Callable[[object, Attribute[Any], Any], None]:
-    """Return an attrs validator that says what a field must be."""
+def fault_from(value: Mapping[str, Any], kinds: Mapping[str, type[FaultT]]) -> FaultT:
+    """Make the fault that ``{"kind": …}`` and its fields describe.
 
-    def check(_fault: object, attribute: Attribute[Any], value: Any) -> None:  # noqa: ANN401 - JSON can bring anything
-        if not fits(value):
-            raise ConfigurationError(f"{attribute.name} must be {what}, not {value!r}")
+    Args:
+        value: The description.
+        kinds: The classes of faults by their kinds.
 
-    return check
+    Raises:
+        FieldError: There is no such kind, or a field is wrong or unknown.
+    """
+    arguments = dict(value)
+    name = arguments.pop("kind", "")
+    kind: Any = kinds.get(name) if isinstance(name, str) else None
+    if kind is None:
+        raise FieldError("kind", f"must be one of {', '.join(sorted(kinds))}")
+    known = [attribute.name for attribute in fields(kind)]
+    for unknown in sorted(arguments.keys() - set(known)):
+        raise FieldError(unknown, f"is unknown (a fault of kind {name} takes: {', '.join(known) or 'nothing'})")
+    arguments = {field: _whole(value) for field, value in arguments.items()}
+    return kind(**arguments)  # type: ignore[no-any-return] # a class known at run time
+
+
+def _whole(value: object) -> object:
+    """Return a number with a fraction of zero as a whole one, which it is in JSON Schema."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 @define
@@ -88,7 +106,7 @@ class FaultScript(Generic[PlaceT, FaultT]):
 
     def _add(self, place: PlaceT | None, faults: Iterable[FaultT], times: int) -> None:
         self._check_place(place)
-        if type(times) is not int or times < 1:
+        if not is_count(times, 1):
             raise ConfigurationError(f"times must be at least 1, not {times!r}")
         with self._lock:
             self._script.extend(_Line(place, fault, times) for fault in faults)
@@ -97,7 +115,7 @@ class FaultScript(Generic[PlaceT, FaultT]):
         chosen = None if places is None else frozenset(places)
         for place in chosen or ():
             self._check_place(place)
-        if not 0 <= rate <= 1:
+        if not is_number(rate, 0, 1):
             raise ConfigurationError(f"rate must be between 0 and 1, not {rate!r}")
         chance = random.Random(seed)  # noqa: S311 - chance for tests, not for secrets
         with self._lock:

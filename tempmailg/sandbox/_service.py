@@ -16,6 +16,7 @@ from attrs import evolve, field, frozen
 from tempmailg.sandbox._answers import Answer, Refusal, error_answer
 from tempmailg.sandbox._faults import Faults
 from tempmailg.sandbox._handlers import ENDPOINTS, ApiRequest, EndpointRoute
+from tempmailg.sandbox._mail import BytesBlob
 from tempmailg.sandbox._routes import Match, Routes
 from tempmailg.sandbox._state import QUOTA_ZONE, SandboxFullError
 
@@ -90,6 +91,14 @@ class Service:
             fault = self.faults.take(match.route.name)
             answer = fault.apply(lambda: self._answer(match, headers)) if fault else self._answer(match, headers)
             return self._record(method, target, headers, answer, match, fault)
+
+    def options(self, target: str) -> Answer:
+        """Say which methods a path answers, to a browser that asks before it sends a page's request."""
+        try:
+            methods = [*self._routes.methods(target), "OPTIONS"]
+        except Refusal as refusal:
+            return refusal.answer
+        return Answer(204, (("Allow", ", ".join(methods)),), BytesBlob(b""))
 
     def _answer(self, match: Match[EndpointRoute], headers: Mapping[str, str]) -> Answer:
         key = _bearer(headers)

@@ -20,7 +20,7 @@ from tempmailg.sandbox._journal import SmtpEntry
 from tempmailg.sandbox._mail import clean_text
 from tempmailg.sandbox._smtp_faults import LateDelivery, SmtpDelay, SmtpDisconnect, SmtpReply
 from tempmailg.sandbox._smtp_transaction import Transaction, address_in, bounded, read_path
-from tempmailg.sandbox._state import MailboxUnknownError, SandboxFullError
+from tempmailg.sandbox._state import MailboxFullError, MailboxUnknownError, SandboxFullError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +88,7 @@ class Connection(SMTP):
         self._login = ""
         self._answer = "", ""  # the last one: its code and text
         super().__init__(
-            self,
+            _Hooks(self),
             data_size_limit=door.state.limits.message_bytes,
             enable_SMTPUTF8=True,
             hostname="sandbox.invalid",
@@ -382,6 +382,8 @@ class Connection(SMTP):
             transaction.message_ids = self._door.delivery.deliver(addresses, mail)
         except MailboxUnknownError:
             return "550 5.1.1 A mailbox expired while the mail was sent"
+        except MailboxFullError:
+            return "552 5.2.2 With this mail, the list of a mailbox would be longer than clients read: delete messages"
         except SandboxFullError:
             return "452 4.3.1 The sandbox is full"
         return "250 OK"
@@ -446,6 +448,15 @@ class Connection(SMTP):
             tls=_tls_version(self.transport),
             login=self._login,
         )
+
+
+class _Hooks:
+    """What aiosmtpd calls a handler; it inspects every member of it for each connection, so there are few."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.handle_EHLO = connection.handle_EHLO
+        self.handle_MAIL = connection.handle_MAIL
+        self.handle_RCPT = connection.handle_RCPT
 
 
 def _retrieve(session: asyncio.Future[Any]) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, TypeAlias, get_
 from attrs import asdict, field, frozen
 
 from tempmailg._errors import ConfigurationError
-from tempmailg.sandbox._script import FaultScript, must_be
+from tempmailg.sandbox._checks import must_be
+from tempmailg.sandbox._script import FaultScript, fault_from
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -185,14 +186,7 @@ _KINDS: Final[dict[str, type[SmtpFault]]] = {
 
 def smtp_fault_from_json(value: Mapping[str, Any]) -> SmtpFault:
     """Make the fault that ``{"kind": "smtp_reply", "code": 451}`` describes."""
-    arguments = dict(value)
-    kind = _KINDS.get(str(arguments.pop("kind", "")))
-    if kind is None:
-        raise ConfigurationError(f"kind must be one of {', '.join(sorted(_KINDS))}")
-    try:
-        return kind(**arguments)
-    except TypeError as error:
-        raise ConfigurationError(f"a fault of kind {kind.kind!r} does not take this: {error}") from None
+    return fault_from(value, _KINDS)
 
 
 def smtp_fault_to_json(fault: SmtpFault) -> dict[str, Any]:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
+import json
 import random
 import threading
 import unicodedata
-from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from datetime import timedelta, timezone
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from attrs import define, evolve, field, frozen
 
-from tempmailg._errors import ConfigurationError, TempMailError
+from tempmailg._errors import TempMailError
 from tempmailg.sandbox import _mail
+from tempmailg.sandbox._checks import LONGEST, is_count, is_domain, is_number, must_be
+from tempmailg.sandbox._events import Events
 from tempmailg.sandbox._journal import SmtpEntry
 from tempmailg.sandbox._mail import Mail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tempmailg.sandbox._clock import Clock
 
@@ -27,6 +28,7 @@ __all__ = [
     "Account",
     "Box",
     "Limits",
+    "MailboxFullError",
     "MailboxUnknownError",
     "Order",
     "Plan",
@@ -34,18 +36,25 @@ __all__ = [
     "SandboxFullError",
     "State",
     "Stored",
+    "mailbox_key",
 ]
 
 Plan: TypeAlias = Literal["free", "premium"]
 Order: TypeAlias = Literal["newest", "oldest", "shuffled"]
 
-TYPES: Final[Mapping[Plan, tuple[str, ...]]] = {"free": ("free",), "premium": ("free", "premium", "all")}
+TYPES: Final[dict[Plan, tuple[str, ...]]] = {"free": ("free",), "premium": ("free", "premium", "all")}
 QUOTA_ZONE: Final = timezone(timedelta(hours=5))  # the documented reset is a month's first midnight at +05:00
+_PLAN: Final = must_be("'free' or 'premium'", lambda value: isinstance(value, str) and value in TYPES)
+_COUNT: Final = must_be("a whole number that is not negative", is_count)
+_DOMAIN: Final = must_be("a domain's name, such as 'example.com'", is_domain)
+_FLAG: Final = must_be("true or false", lambda value: isinstance(value, bool))
+_IDLE: Final = must_be("a positive number of seconds", lambda value: is_number(value, 0, LONGEST) and value > 0)
+_FRAME: Final = 1_024  # bytes of JSON around the texts of a message or of a file
+_GROWTH: Final = 16  # bytes of JSON that a byte of a mail becomes at most: a mail of nothing but tiny files
 _FIRST_ID: Final = 2301  # the documentation's sample
 _ID_LENGTH: Final = 46  # the same
 _TOKEN_LENGTH: Final = 64
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-_DUMP_VERSION: Final = 1
 
 
 class MailboxUnknownError(TempMailError):
@@ -54,6 +63,10 @@ class MailboxUnknownError(TempMailError):
 
 class SandboxFullError(TempMailError):
     """A cap of the sandbox is reached; what was accepted before is kept."""
+
+
+class MailboxFullError(SandboxFullError):
+    """The list of a mailbox would be longer than clients read."""
 
 
 @frozen
@@ -66,9 +79,9 @@ class SandboxDomain:
         custom: Whether the account brought it itself.
     """
 
-    domain: str
-    plan: Plan = "free"
-    custom: bool = False
+    domain: str = field(validator=_DOMAIN)
+    plan: Plan = field(default="free", validator=_PLAN)
+    custom: bool = field(default=False, validator=_FLAG)
 
 
 @frozen(kw_only=True)
@@ -80,20 +93,22 @@ class Limits:
         messages: Messages of all mailboxes together.
         total_bytes: Bytes of all messages together.
         mailboxes: Living mailboxes of all accounts together.
+        listing_bytes: Bytes that the list of one mailbox takes as JSON, files not counted; clients read no more.
         connections: Open connections of each door.
         idle_seconds: Seconds for which a connection may be silent, and which one mail or answer may take.
         journal: Requests, and SMTP transactions, that the journals remember; they forget older ones.
         journal_bytes: Bytes of mail that the SMTP journal remembers; it forgets older mails, not their entries.
     """
 
-    message_bytes: int = 80 * 1024 * 1024
-    messages: int = 100_000
-    total_bytes: int = 1024 * 1024 * 1024
-    mailboxes: int = 100_000
-    connections: int = 2_000
-    idle_seconds: float = 300.0
-    journal: int = 10_000
-    journal_bytes: int = 256 * 1024 * 1024
+    message_bytes: int = field(default=80 * 1024 * 1024, validator=_COUNT)
+    messages: int = field(default=100_000, validator=_COUNT)
+    total_bytes: int = field(default=1024 * 1024 * 1024, validator=_COUNT)
+    mailboxes: int = field(default=100_000, validator=_COUNT)
+    listing_bytes: int = field(default=16 * 1024 * 1024, validator=_COUNT)
+    connections: int = field(default=2_000, validator=_COUNT)
+    idle_seconds: float = field(default=300.0, validator=_IDLE)
+    journal: int = field(default=10_000, validator=_COUNT)
+    journal_bytes: int = field(default=256 * 1024 * 1024, validator=_COUNT)
 
 
 @define
@@ -106,9 +121,9 @@ class Account:
         used: Requests it has made; only successful ones count.
     """
 
-    plan: Plan = "free"
-    limit: int = 50_000
-    used: int = 0
+    plan: Plan = field(default="free", validator=_PLAN)
+    limit: int = field(default=50_000, validator=_COUNT)
+    used: int = field(default=0, validator=_COUNT)
 
     @property
     def remaining(self) -> int:
@@ -128,6 +143,7 @@ class Box:
     token: str = field(repr=False)
     messages: dict[str, Stored] = field(factory=dict[str, "Stored"], repr=False)
     version: int = 0
+    listing: int = 0  # bytes that its list takes at most
 
 
 @define(eq=False)
@@ -142,6 +158,19 @@ class Stored:
     read: Mail | None = field(default=None, repr=False)
     is_seen: bool = False
     envelope: SmtpEntry | None = field(default=None, repr=False)
+    listing: int = -1  # bytes that it takes in a list, once it was measured
+
+    @property
+    def most_listing(self) -> int:
+        """Bytes that it takes in a list at most."""
+        return self.listing if self.listing >= 0 else _FRAME + _GROWTH * self.size
+
+    def measure(self) -> None:
+        """Read it, and count what it takes in a list."""
+        if self.listing < 0:
+            mail = self.mail
+            texts = mail.subject, mail.from_name, mail.from_email, mail.content, *(3 * file.name for file in mail.files)
+            self.listing = _FRAME * (1 + len(mail.files)) + sum(map(_json_bytes, texts))
 
     @property
     def mail(self) -> Mail:
@@ -174,6 +203,7 @@ class State:
         self.order: Order = order
         self.limits = limits
         self.lock: threading.RLock = threading.RLock()
+        self.events: Events = Events(clock)
         self._seed = seed
         self._first_accounts = {key: evolve(account) for key, account in accounts.items()}
         self.reset()
@@ -187,7 +217,8 @@ class State:
             self.messages: dict[str, Stored] = {}
             self.total_bytes: int = 0
             self.resets_at: float = self._next_reset()
-            self._last_id = _FIRST_ID - 1
+            self.last_id: int = _FIRST_ID - 1
+            self.events.publish("reset")
 
     # ------------------------------------------------------------------------------------------------ accounts
 
@@ -212,9 +243,9 @@ class State:
 
     def box(self, email: str) -> Box | None:
         """Return a living mailbox, whoever owns it."""
-        box = self.boxes.get(_mailbox_key(email))
+        box = self.boxes.get(mailbox_key(email))
         if box is not None and box.expires <= self.clock.time():
-            self.close(box)
+            self._expire(box)
             return None
         return box
 
@@ -239,31 +270,41 @@ class State:
             SandboxFullError: The cap is reached.
         """
         if len(self.boxes) >= self.limits.mailboxes:
-            self._purge()
+            self.purge()
         if len(self.boxes) >= self.limits.mailboxes:
             raise SandboxFullError(f"the sandbox holds {self.limits.mailboxes} mailboxes: raise Limits(mailboxes=…)")
-        self._last_id += 1
+        self.last_id += 1
         now = self.clock.time()
-        box = Box(self._last_id, email, key, now, now + self.lifetime, self._letters(_TOKEN_LENGTH))
-        self.boxes[_mailbox_key(email)] = box
+        box = Box(self.last_id, email, key, now, now + self.lifetime, self._letters(_TOKEN_LENGTH))
+        self.boxes[mailbox_key(email)] = box
+        self.events.publish("mailbox_created", id=box.id, email=email)
         return box
 
     def close(self, box: Box) -> None:
         """Delete a mailbox and its messages."""
-        del self.boxes[_mailbox_key(box.email)]
-        for message in list(box.messages.values()):
-            self.drop(message)
+        self._forget(box)
+        self.events.publish("mailbox_deleted", id=box.id, email=box.email)
 
-    def _purge(self) -> None:
+    def purge(self) -> None:
+        """Delete the mailboxes whose time is over."""
         now = self.clock.time()
         for box in [box for box in self.boxes.values() if box.expires <= now]:
-            self.close(box)
+            self._expire(box)
+
+    def _expire(self, box: Box) -> None:
+        self._forget(box)
+        self.events.publish("mailbox_expired", id=box.id, email=box.email)
+
+    def _forget(self, box: Box) -> None:
+        del self.boxes[mailbox_key(box.email)]
+        for message in list(box.messages.values()):
+            self._remove(message)
 
     # ------------------------------------------------------------------------------------------------ messages
 
     def ordered(self, box: Box) -> list[Stored]:
         """Return a mailbox's messages in the order in which they are listed."""
-        messages = list(box.messages.values())
+        messages = sorted(box.messages.values(), key=lambda message: message.received)  # of one moment: as they arrived
         if self.order == "newest":
             messages.reverse()
         elif self.order == "shuffled":
@@ -286,13 +327,17 @@ class State:
         Raises:
             MailboxUnknownError: One of the addresses is no mailbox, or no longer.
             SandboxFullError: A cap is reached.
+            MailboxFullError: With it, the list of a mailbox would be longer than clients read.
         """
         with self.lock:
             boxes = {box.id: box for box in map(self._known_box, emails)}
             size = source.size if isinstance(source, Mail) else len(source)
             self._check_room(size, len(boxes))
             at = self.clock.time() if received is None else received
-            return [self._put(box, source, size, at) for box in boxes.values()]
+            copies = [self._copy(box, source, size, at) for box in boxes.values()]
+            for copy in copies:
+                self._check_listing(copy)
+            return [self._put(copy) for copy in copies]
 
     def touch(self, message: Stored) -> None:
         """Mark a message as seen."""
@@ -302,9 +347,14 @@ class State:
 
     def drop(self, message: Stored) -> None:
         """Delete a message."""
+        self._remove(message)
+        self.events.publish("message_deleted", id=message.id, mailbox=message.box.email)
+
+    def _remove(self, message: Stored) -> None:
         del self.messages[message.id]
         del message.box.messages[message.id]
         message.box.version += 1
+        message.box.listing -= message.most_listing
         self.total_bytes -= message.size
 
     def _known_box(self, email: str) -> Box:
@@ -313,15 +363,36 @@ class State:
             raise MailboxUnknownError(f"the sandbox has no mailbox {email!r}: create it first; perhaps it has expired")
         return box
 
-    def _put(self, box: Box, source: bytes | bytearray | Mail, size: int, received: float) -> str:
+    def _copy(self, box: Box, source: bytes | bytearray | Mail, size: int, received: float) -> Stored:
         message = Stored(self._letters(_ID_LENGTH), box, received, size, None)
         if isinstance(source, Mail):
             message.read = source
         else:
             message.raw = source
+        return message
+
+    def _check_listing(self, message: Stored) -> None:
+        """Refuse a message with which nobody could list its mailbox any more; nothing is read unless it comes close."""
+        box, most = message.box, self.limits.listing_bytes
+        if box.listing + message.most_listing <= most:
+            return
+        for other in (*box.messages.values(), message):
+            other.measure()
+        box.listing = sum(other.listing for other in box.messages.values())
+        if box.listing + message.listing > most:
+            wanted = box.listing + message.listing
+            raise MailboxFullError(
+                f"with this message the list of {box.email} would take {wanted} bytes of JSON, and clients read "
+                f"{most}: delete messages, or raise Limits(listing_bytes)"
+            )
+
+    def _put(self, message: Stored) -> str:
+        box = message.box
         box.messages[message.id] = self.messages[message.id] = message
         box.version += 1
-        self.total_bytes += size
+        box.listing += message.most_listing
+        self.total_bytes += message.size
+        self.events.publish("message_delivered", id=message.id, mailbox=box.email)
         return message.id
 
     def _check_room(self, size: int, copies: int) -> None:
@@ -331,7 +402,7 @@ class State:
                 f"the message has {size} bytes, more than {limits.message_bytes}: raise Limits(message_bytes=…)"
             )
         if not self._has_room(size, copies):
-            self._purge()
+            self.purge()
         if not self._has_room(size, copies):
             raise SandboxFullError(
                 f"the sandbox holds {len(self.messages)} messages of {self.total_bytes} bytes: "
@@ -346,71 +417,30 @@ class State:
     def _letters(self, count: int) -> str:
         return "".join(self._chance.choices(_LETTERS, k=count))
 
-    # ------------------------------------------------------------------------------------------- dump and load
+    # -------------------------------------------------------------------------------------------------- a dump's end
 
-    def dump(self) -> dict[str, Any]:
-        """Describe everything in JSON's types; accounts are named by a fingerprint, so that no key is among it."""
-        with self.lock:
-            return {
-                "version": _DUMP_VERSION,
-                "time": self.clock.utcnow().isoformat(),
-                "last_id": self._last_id,
-                "resets_at": self.resets_at,
-                "accounts": {
-                    fingerprint(key): {"plan": account.plan, "limit": account.limit, "used": account.used}
-                    for key, account in self.accounts.items()
-                },
-                "mailboxes": [_box_to_json(box) for box in self.boxes.values()],
-            }
+    def replace(self, boxes: Iterable[Box], *, last_id: int, resets_at: float) -> None:
+        """Go on with these mailboxes and their messages instead of those that are here.
 
-    def load(self, dump: Mapping[str, Any]) -> None:
-        """Go on from the moment of a dump, its time included.
-
-        Raises:
-            ConfigurationError: It is no dump, or one of a sandbox with other keys.
+        Args:
+            boxes: The mailboxes.
+            last_id: The id of the newest mailbox there was.
+            resets_at: When the quotas start again, in seconds since 1970.
         """
-        with self.lock:
-            keys = {fingerprint(key): key for key in self.accounts}
-            try:
-                memory = _memory_from_json(dump, keys)
-            except ConfigurationError:
-                raise
-            except (AttributeError, KeyError, TypeError, ValueError) as error:
-                raise ConfigurationError(f"this is no dump of a sandbox: {type(error).__name__} {error}") from None
-            self.clock.set(memory.time)
-            self.accounts.update(memory.accounts)
-            self.resets_at, self._last_id = memory.resets_at, memory.last_id
-            self.boxes = {_mailbox_key(box.email): box for box in memory.boxes}
-            self.messages = {message.id: message for box in memory.boxes for message in box.messages.values()}
-            self.total_bytes = sum(message.size for message in self.messages.values())
+        self.boxes = {mailbox_key(box.email): box for box in boxes}
+        self.messages = {message.id: message for box in self.boxes.values() for message in box.messages.values()}
+        self.total_bytes = sum(message.size for message in self.messages.values())
+        for box in self.boxes.values():
+            box.listing = sum(message.most_listing for message in box.messages.values())
+        self.last_id, self.resets_at = last_id, resets_at
+        self.events.publish("reset")
 
 
-@frozen
-class _Memory:
-    """What a dump holds."""
-
-    time: datetime
-    last_id: int
-    resets_at: float
-    accounts: Mapping[str, Account]
-    boxes: Sequence[Box]
+def _json_bytes(text: str) -> int:
+    return len(json.dumps(text, ensure_ascii=False).encode(errors="replace"))
 
 
-def _memory_from_json(dump: Mapping[str, Any], keys: Mapping[str, str]) -> _Memory:
-    if dump["version"] != _DUMP_VERSION:
-        raise ValueError(f"version {dump['version']} instead of {_DUMP_VERSION}")
-    if not keys.keys() >= dump["accounts"].keys():
-        raise ConfigurationError("the dump is of a sandbox with other keys: make this one with the same")
-    return _Memory(
-        time=datetime.fromisoformat(dump["time"]),
-        last_id=int(dump["last_id"]),
-        resets_at=float(dump["resets_at"]),
-        accounts={keys[name]: Account(**account) for name, account in dump["accounts"].items()},
-        boxes=[_box_from_json(box, keys) for box in dump["mailboxes"]],
-    )
-
-
-def _mailbox_key(email: str) -> str:
+def mailbox_key(email: str) -> str:
     """Return what all spellings of an address have in common: letters of either case, a domain of either alphabet."""
     name, at, domain = email.rpartition("@")
     return name.lower() + at + ".".join(map(_unicode_label, domain.lower().split(".")))
@@ -422,38 +452,3 @@ def _unicode_label(label: str) -> str:
         with suppress(UnicodeError):
             label = label[4:].encode("ascii").decode("punycode")
     return unicodedata.normalize("NFKC", label).lower()
-
-
-def fingerprint(key: str) -> str:
-    """Return what stands for a key where the key itself must not stand."""
-    return hashlib.sha256(key.encode()).hexdigest()[:16]
-
-
-def _box_to_json(box: Box) -> dict[str, Any]:
-    return {
-        "id": box.id,
-        "email": box.email,
-        "account": fingerprint(box.key),
-        "created": box.created,
-        "expires": box.expires,
-        "token": box.token,
-        "messages": [
-            {
-                "id": message.id,
-                "received": message.received,
-                "is_seen": message.is_seen,
-                **({"mail": message.mail.to_json()} if message.raw is None else {"raw": _mail.to_base64(message.raw)}),
-            }
-            for message in box.messages.values()
-        ],
-    }
-
-
-def _box_from_json(value: Mapping[str, Any], keys: Mapping[str, str]) -> Box:
-    box = Box(value["id"], value["email"], keys[value["account"]], value["created"], value["expires"], value["token"])
-    for item in value["messages"]:
-        raw = _mail.from_base64(item["raw"]) if "raw" in item else None
-        read = None if "raw" in item else Mail.from_json(item["mail"])
-        size = len(raw) if raw is not None else read.size if read is not None else 0
-        box.messages[item["id"]] = Stored(item["id"], box, item["received"], size, raw, read, item["is_seen"])
-    return box

@@ -16,19 +16,38 @@ from typing import Any, Final, cast
 import jsonschema_rs
 from hypothesis import strategies as st
 
-from tempmailg.sandbox import _control, _service
+from tempmailg.sandbox import _service
 from tempmailg.sandbox._answers import Answer
+from tempmailg.sandbox._contract import contract, control_contract
 from tempmailg.sandbox._handlers import EndpointRoute
 from tempmailg.sandbox._routes import Match
 
-__all__ = ["CONTRACT", "OPERATIONS", "contradictions", "examples", "response_schema", "violations", "watched"]
+__all__ = [
+    "CONTRACT",
+    "CONTROL_CONTRACT",
+    "CONTROL_OPERATIONS",
+    "OPERATIONS",
+    "contradictions",
+    "examples",
+    "response_schema",
+    "violations",
+    "watched",
+]
 
-CONTRACT: Final[dict[str, Any]] = _control.contract("http://sandbox.invalid/api")
-OPERATIONS: Final[dict[str, dict[str, Any]]] = {
-    operation["operationId"]: {**operation, "method": method.upper(), "path": path}
-    for path, methods in CONTRACT["paths"].items()
-    for method, operation in methods.items()
-}
+CONTRACT: Final[dict[str, Any]] = contract("http://sandbox.invalid/api")
+CONTROL_CONTRACT: Final[dict[str, Any]] = control_contract("http://sandbox.invalid/_sandbox")
+
+
+def _operations_of(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        operation["operationId"]: {**operation, "method": method.upper(), "path": path}
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+OPERATIONS: Final = _operations_of(CONTRACT)
+CONTROL_OPERATIONS: Final = _operations_of(CONTROL_CONTRACT)
 
 
 def resolved(part: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,86 @@
+"""The figures of the extraction: the split by family, intervals, and what counts as right."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from benchmarks._browser import browser, inner_texts, token_f1, tools
+from benchmarks._labelled import bootstrap, half_of, outcome, score, wilson
+
+
+def _mail(family: str, code: str | None = "481902") -> dict[str, Any]:
+    return {
+        "family": family,
+        "code": code,
+        "link": None,
+        "content": "",
+        "is_html": False,
+        "subject": "",
+        "from_name": "",
+    }
+
+
+def test_a_family_always_falls_into_the_same_half() -> None:
+    """The split depends on the family's name alone, and both halves are used."""
+    halves = [half_of(f"family {number}") for number in range(200)]
+    assert halves == [half_of(f"family {number}") for number in range(200)]
+    assert 60 < halves.count("judge") < 140
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "said"),
+    [
+        ("481902", "481902", "right"),
+        ("KX7Q-29TW", "kx7q29tw", "right"),
+        ("G-481902", "481902", "right"),
+        ("481902", "5512", "wrong"),
+        ("481902", None, "missed"),
+        (None, "5512", "false"),
+        (None, None, "silent"),
+    ],
+)
+def test_an_answer_is_judged(wanted: str | None, found: str | None, said: str) -> None:
+    """Spaces, dashes and case do not matter; a missing answer is missed, another one wrong, an unwanted one false."""
+    assert outcome(_mail("a", wanted), "code", found) == said
+
+
+def test_answers_are_counted_by_family() -> None:
+    """Shares come from all mails, and their families stay apart for the bootstrap."""
+    mails = [_mail("a"), _mail("a"), _mail("b", None)]
+    found, families = score(mails, "code", lambda _: "481902")
+    assert (found.right, found.false) == (2, 1)
+    assert found.precision == (2, 3)
+    assert families == {"a": Counter(right=2), "b": Counter(false=1)}
+
+
+def test_intervals_hold_the_share() -> None:
+    """Wilson's interval of 98 in 100 is the known one; a bootstrap of families spreads as far as they differ."""
+    low, high = wilson(98, 100)
+    assert (round(low, 4), round(high, 4)) == (0.93, 0.9945)
+    families = {str(number): Counter(right=9, missed=number % 2) for number in range(20)}
+    interval = bootstrap(families, lambda found: found.recall)
+    assert interval is not None
+    assert 0.9 <= interval[0] < 0.947 < interval[1] <= 1.0
+
+
+def test_words_are_compared_and_not_spaces() -> None:
+    """Token F1 is 1 for the same words, and falls with each that is missing or too many."""
+    assert token_f1("your code\n\n481902", "your code 481902") == 1.0
+    assert token_f1("your code", "your code 481902") == 0.8
+
+
+@pytest.mark.skipif(browser() is None, reason="Chromium is not installed")
+def test_the_text_is_what_chromium_shows() -> None:
+    """On mail with hidden, floating and transformed parts the text holds the words of Chromium's innerText."""
+    html = (
+        "<style>.h{display:none} td b{color:red}</style><div class=h>hidden</div><table><tr><td>Your code</td>"
+        "<td><b style='text-transform:uppercase'>kx7q</b></td></tr></table><p style='display:flex'><i>a</i><i>b</i></p>"
+        "<span style='display:block'>c</span>d<pre>e\nf</pre>"
+    )
+    path = browser()
+    assert path is not None
+    shown = inner_texts(path, [html])[0]
+    assert token_f1(dict(tools())["tempmailg"](html), shown) == 1.0

@@ -1,0 +1,78 @@
+"""The private names of other libraries: each is missed at import, with an error that says what to do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp.client_proto import ResponseHandler
+
+from tempmailg import ConfigurationError
+from tempmailg._internals import NAMES, PrivateName, check_names
+
+TAKE_AWAY = """
+import aiohttp, inspect, sys, textwrap
+from aiohttp.client_proto import ResponseHandler
+
+owner, name, set_by = sys.argv[1:]
+owner = {{"ResponseHandler": ResponseHandler}}.get(owner) or getattr(aiohttp, owner)
+if set_by == "None":
+    delattr(owner, name)
+else:
+    method = getattr(owner, set_by)
+    code = method.__code__
+    names = tuple("renamed" if each == name else each for each in code.co_names)
+    method.__code__ = code.replace(co_names=names)
+{use}
+"""
+FIRST_USE = TAKE_AWAY.format(
+    use="""
+import tempmailg
+try:
+    tempmailg.AsyncClient("key")
+except tempmailg.ConfigurationError as error:
+    print(error)
+"""
+)
+
+
+@pytest.mark.parametrize("name", NAMES, ids=lambda name: name.name)
+def test_a_release_without_a_private_name_is_refused_before_anything_is_sent(name: PrivateName) -> None:
+    """Each name in the table, taken away or renamed, makes the first client fail with a clear error."""
+    arguments = (name.owner.__name__, name.name, str(name.set_by))
+    process = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FIRST_USE, *arguments], capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.startswith(
+        f"aiohttp {aiohttp.__version__} has no {name.owner.__name__}.{name.name}, on which"
+    )
+    assert "install an older aiohttp or a newer tempmailg" in process.stdout
+
+
+def test_all_missing_names_are_named_at_once() -> None:
+    """Whoever has to report it sees the whole extent; a class without the method that sets a name counts as without."""
+    names = [
+        PrivateName(aiohttp.ClientSession, "_nonsense"),
+        PrivateName(ResponseHandler, "_trifle", set_by="__init__"),
+        PrivateName(ResponseHandler, "_humbug", set_by="no_such_method"),
+        PrivateName(ResponseHandler, "should_close"),
+    ]
+    with pytest.raises(
+        ConfigurationError,
+        match=r"no ClientSession._nonsense, ResponseHandler._trifle, ResponseHandler._humbug, on which",
+    ):
+        check_names(names)
+
+
+def test_other_libraries_can_be_checked_alike() -> None:
+    """The error names the library whose class it is."""
+    smtp: Any = pytest.importorskip("aiosmtpd.smtp", reason="aiosmtpd is not installed").SMTP
+    check_names(
+        [PrivateName(smtp, "_reader", set_by="_cb_client_connected"), PrivateName(smtp, "_set_post_data_state")]
+    )
+    with pytest.raises(ConfigurationError, match=r"^aiosmtpd [0-9.]+ has no SMTP\._nonsense, .* an older aiosmtpd"):
+        check_names([PrivateName(smtp, "_nonsense")])

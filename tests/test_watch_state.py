@@ -1,0 +1,266 @@
+"""A watch that survives its program: what was seen is kept in a file, whatever kills the process and whenever."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from support.virtual import START
+
+from tempmailg import AsyncClient, ConfigurationError, Message
+from tempmailg._waiting import _state
+from tempmailg._waiting._state import StateFile
+from tempmailg.sandbox import Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from tempmailg import Watch
+
+
+@pytest.fixture
+def service() -> Sandbox:
+    """A sandbox whose clock leaps."""
+    return Sandbox(seed=1, start=START)
+
+
+@pytest.fixture
+async def user(service: Sandbox) -> AsyncIterator[AsyncClient]:
+    """A client of that sandbox."""
+    async with AsyncClient(transport=service.transport()) as client:
+        yield client
+
+
+async def take(watch: Watch, count: int) -> list[str]:
+    return [(await anext(watch)).id for _ in range(count)]
+
+
+async def test_a_watch_goes_on_from_its_file(user: AsyncClient, service: Sandbox, tmp_path: Path) -> None:
+    """What one run has seen the next does not deliver; what it was working on comes again."""
+    box, path = await user.create_mailbox(), tmp_path / "state"
+    for number in range(3):
+        service.deliver(box, subject=f"{number}")
+    async with user.watch(box, state=path) as watch:
+        first = await take(watch, 3)
+    async with user.watch(box, state=str(path)) as watch:
+        assert await take(watch, 1) == first[-1:]
+        new = service.deliver(box, subject="new")
+        assert await take(watch, 1) == [new]
+
+
+async def test_the_file_is_its_owners_alone(user: AsyncClient, tmp_path: Path) -> None:
+    """Addresses and ids are nobody else's business, also in a file that was there before."""
+    path = tmp_path / "state"
+    path.touch(0o644)
+    async with user.watch(await user.create_mailbox(), state=path):
+        assert path.stat().st_mode & 0o777 == 0o600
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+async def test_a_message_costs_one_line(user: AsyncClient, service: Sandbox, tmp_path: Path) -> None:
+    """However many mailboxes are known, a message that is seen appends a few bytes."""
+    path = tmp_path / "state"
+    known = {f"box{number}@example.com": ["a" * 40] for number in range(5_000)}
+    path.write_text("".join(json.dumps(["seen", email, *ids]) + "\n" for email, ids in known.items()))
+    box = await user.create_mailbox()
+    service.deliver(box, subject="1")
+    service.deliver(box, subject="2")
+    async with user.watch(box, state=path) as watch:
+        before = path.stat().st_size
+        await take(watch, 2)
+        assert 0 < path.stat().st_size - before < 200
+        assert watch.seen().keys() == {*known, box.email}, "the state of mailboxes that were not added is kept"
+
+
+async def test_what_was_learned_is_kept(user: AsyncClient, service: Sandbox, tmp_path: Path) -> None:
+    """The next run begins with what this one knows about its demand and its arrivals."""
+    path = tmp_path / "state"
+    box = await user.create_mailbox()
+    async with user.watch(box, state=path):
+        for _ in range(5):
+            async with user.expect_message(box):
+                service.deliver(box)
+    async with AsyncClient(transport=service.transport()) as again:
+        async with again.watch(box, state=path):
+            assert again._sender.core.background is not None
+        assert again.forecast().requests == pytest.approx(user.forecast().requests, rel=0.1)
+        assert again.forecast() != (await _new_client_forecast(service))
+
+
+async def _new_client_forecast(service: Sandbox) -> object:
+    async with AsyncClient(transport=service.transport()) as client:
+        await client.list_domains()
+        return client.forecast()
+
+
+@pytest.mark.parametrize("content", ["{}", "[1]\nnonsense\n", '{"a@b.example": ["id"]}\n'], ids=str)
+async def test_another_file_is_not_overwritten(user: AsyncClient, tmp_path: Path, content: str) -> None:
+    """A path that holds something else is refused, or left alone up to its last line, which a kill may have cut."""
+    path = tmp_path / "other"
+    path.write_text(content)
+    if content.endswith("\n"):
+        with pytest.raises(ConfigurationError, match="no state file of a watch"):
+            user.watch(state=path)
+        assert path.read_text() == content
+
+
+async def test_a_file_that_cannot_be_is_refused_at_once(user: AsyncClient, tmp_path: Path) -> None:
+    """A folder, or a path in no folder, is an error before anything is sent."""
+    with pytest.raises(ConfigurationError, match="cannot be read"):
+        user.watch(state=tmp_path)
+    with pytest.raises(ConfigurationError, match="cannot be written"):
+        async with user.watch(state=tmp_path / "nowhere" / "state"):
+            pass
+
+
+def test_a_line_that_was_cut_is_ignored(tmp_path: Path) -> None:
+    """A kill in the middle of a write loses that line alone, and the next one does not stick to it."""
+    path = tmp_path / "state"
+    path.write_bytes(b'["seen","a@b.example","1"]\n["seen","a@b.exam')
+    file = StateFile(path)
+    assert file.load() == {"a@b.example": ("1",)}
+    file.open()
+    file.append_seen("a@b.example", "2")
+    assert StateFile(path).load() == {"a@b.example": ("1", "2")}
+
+
+def test_a_long_log_is_written_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program that sees mailboxes come and go for years does not fill the disk."""
+    monkeypatch.setattr(_state, "WASTE", 50)
+    path = tmp_path / "state"
+    file = StateFile(path)
+    file.load()
+    file.open()
+    for number in range(1_000):
+        file.append_seen(f"box{number}@example.com", "id")
+        file.append_forgotten(f"box{number}@example.com")
+    file.append_seen("last@example.com", "id")
+    assert path.stat().st_size < 10_000
+    assert StateFile(path).load() == {"last@example.com": ("id",)}
+    assert [each.name for each in tmp_path.iterdir()] == ["state"]
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from tempmailg._waiting import _state
+_state.WASTE = 5
+file = _state.StateFile(Path(sys.argv[1]))
+file.load()
+file.open()
+number = 0
+while True:
+    file.append_seen("keep@example.com", f"{number}")
+    file.append_seen(f"box{number}@example.com", "id")
+    file.append_forgotten(f"box{number}@example.com")
+    print(number, flush=True)
+    number += 1
+"""
+
+
+@pytest.mark.parametrize("lines", [1, 40, 41, 42, 43, 150])
+def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path: Path, lines: int) -> None:
+    """Everything that was acknowledged before a SIGKILL is there, also if the log was just being written anew."""
+    path = tmp_path / "state"
+    with subprocess.Popen([sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        for _ in range(lines):
+            last = int(process.stdout.readline())
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    seen = StateFile(path).load()["keep@example.com"]
+    assert set(seen) >= {f"{number}" for number in range(last + 1)}
+
+
+# ------------------------------------------------------------------------------------------------------------- workers
+
+
+async def test_messages_are_handled_side_by_side(user: AsyncClient, service: Sandbox) -> None:
+    """So many handlers run at a time, every message is handled once, and the end of the watch ends them."""
+    boxes = [await user.create_mailbox() for _ in range(10)]
+    for box in boxes:
+        service.deliver(box)
+    at_work = most = 0
+    handled: list[str] = []
+
+    async def handle(message: Message) -> None:
+        nonlocal at_work, most
+        at_work += 1
+        most = max(most, at_work)
+        await service.clock.sleep(5)
+        at_work -= 1
+        handled.append(message.id)
+
+    async with user.watch(*boxes) as watch:
+        await watch.process(handle, workers=4)
+    assert most == 4
+    assert len(handled) == len(set(handled)) == 10
+
+
+async def test_a_message_whose_handler_raised_is_handled_again(user: AsyncClient, service: Sandbox) -> None:
+    """A handler that fails once gets the message again, and it is seen only when it has returned."""
+    box = await user.create_mailbox()
+    key = service.deliver(box)
+    tries = 0
+    seen: list[list[str]] = []
+
+    async def handle(message: Message) -> None:
+        nonlocal tries
+        tries += 1
+        seen.append(watch.seen()[box.email])
+        if tries == 1:
+            raise LookupError("not yet")
+        watch.discard(box)
+
+    async with user.watch(box) as watch:
+        await watch.process(handle)
+    assert tries == 2
+    assert seen == [[], []]
+    assert key
+
+
+async def test_a_message_that_no_handler_could_handle_comes_again(
+    user: AsyncClient, service: Sandbox, tmp_path: Path
+) -> None:
+    """When the attempts are over, the error comes out, and a later run delivers what was not handled."""
+    box, path = await user.create_mailbox(), tmp_path / "state"
+    sent = {service.deliver(box, subject=f"{number}") for number in range(3)}
+
+    def handle(message: Message) -> None:
+        if message.subject == "1":
+            raise LookupError("never")
+
+    async with user.watch(box, state=path) as watch:
+        with pytest.raises(LookupError, match="never"):
+            await watch.process(handle, workers=2, attempts=2)
+    found: set[str] = set()
+    async with user.watch(box, state=path) as watch:
+        while not found or {"1"} - found:
+            found.add((await anext(watch)).subject)
+    assert "1" in found
+    assert len(sent) == 3
+
+
+async def test_a_cancelled_worker_gives_its_message_back(user: AsyncClient, service: Sandbox) -> None:
+    """What was being handled when `process` was cancelled is delivered next."""
+    box = await user.create_mailbox()
+    key = service.deliver(box)
+    begun = asyncio.Event()
+
+    async def handle(message: Message) -> None:
+        begun.set()
+        await service.clock.sleep(1e6)
+
+    async with user.watch(box) as watch:
+        task = asyncio.create_task(watch.process(handle))
+        await begun.wait()
+        task.cancel()
+        await asyncio.wait({task})
+        assert (await anext(watch)).id == key
