@@ -109,5 +109,7 @@ class _InlineImages:
 
 
 def _data_url(name: str, data: bytes) -> str:
-    media_type = mimetypes.guess_type(name)[0] or "image/png"  # browsers look at the bytes, but for SVG
+    media_type = mimetypes.guess_type(name)[0] or ""
+    if not media_type.startswith("image/"):  # a Content-ID's domain is no file's suffix
+        media_type = "image/svg+xml" if b"<svg" in data[:1024] else "image/png"  # browsers recognise all but SVG
     return f"data:{media_type};base64,{b64encode(data).decode('ascii')}"

@@ -63,7 +63,7 @@ async def client(sandbox: Sandbox) -> AsyncIterator[AsyncClient]:
         yield connected
 
 
-collect_ignore = ["sample_project"]  # a project of its own: tests/test_pytest_plugin.py runs it
+collect_ignore = ["sample_playwright", "sample_project"]  # projects that tests/test_pytest_plugin.py runs
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

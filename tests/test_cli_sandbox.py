@@ -231,10 +231,11 @@ def test_the_options_reach_the_service(shell: Shell) -> None:
 
 
 def test_a_person_is_given_the_lines_to_copy(shell: Shell) -> None:
-    """At a terminal stderr shows two lines that make a shell's `tempmailg` use this sandbox; stdout is JSON alone."""
+    """At a terminal stderr shows the page and the lines that make a shell use this sandbox; stdout is JSON alone."""
     shell.add_to_path()
     shell.set(TEMPMAILG_SANDBOX_API_KEY="it's mine".replace(" ", "-"))
     with shell.terminal("sandbox", *FREE, piped=True) as terminal:
+        terminal.expect("# the mail in a browser: http://127.0.0.1:")
         terminal.expect("export TEMPMAILG_BASE_URL=http://127.0.0.1:")
         terminal.expect("/api\n")
         lines = terminal.seen

@@ -11,10 +11,12 @@ from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+from support.chromium import chromium
 
 from tempmailg.sandbox import Sandbox
 
 SAMPLE = Path(__file__).parent / "sample_project"
+PLAYWRIGHT = Path(__file__).parent / "sample_playwright"
 INI = """
 [pytest]
 filterwarnings = error
@@ -67,6 +69,14 @@ def test_the_sample_project_passes(run_pytest: Run, tmp_path: Path, options: lis
     shutil.copytree(SAMPLE, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
     run = run_pytest(*options, plugins=OURS + ASYNCHRONOUS)
     assert outcome(run) == "6 passed", run.stdout + run.stderr
+
+
+def test_the_playwright_project_passes(run_pytest: Run, tmp_path: Path) -> None:
+    """A browser signs up, opens the mail on the sandbox's page and clicks its link, blocking and asynchronously."""
+    folder = Path(chromium()).parent
+    shutil.copytree(PLAYWRIGHT, tmp_path, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    run = run_pytest(plugins=OURS + ASYNCHRONOUS, PATH=f"{folder}{os.pathsep}{os.defpath}", HOME=str(tmp_path))
+    assert outcome(run) == "2 passed", run.stdout + run.stderr
 
 
 def test_each_test_has_a_fresh_mailbox_that_is_deleted(run_pytest: Run, tmp_path: Path) -> None:

@@ -274,8 +274,8 @@ def test_a_remote_sandbox_guards_its_controls_by_key() -> None:
 
 
 def test_what_lies_elsewhere_is_404(sandbox: Sandbox) -> None:
-    """The API is below /api/, the controls below /_sandbox/, and nothing is anywhere else."""
-    for path in ("/", "/api", "/emails", "/apiemails", "/_sandbox", "/favicon.ico"):
+    """The page is /, the API below /api/, the controls below /_sandbox/, and nothing is anywhere else."""
+    for path in ("/api", "/emails", "/apiemails", "/_sandbox", "/favicon.ico"):
         assert call(sandbox, "GET", path)[0] == 404
 
 

@@ -48,6 +48,7 @@ async def _serve(sandbox: Sandbox, screen: Screen, arguments: Mapping[str, Any])
     def announce() -> None:
         nonlocal is_up
         is_up = True
+        screen.remark(f"# the mail in a browser: {sandbox.base_url.removesuffix('api')}")
         for name, value in (("API_KEY", sandbox.api_key), ("BASE_URL", sandbox.base_url)):
             screen.remark(f"export TEMPMAILG_{name}={shlex.quote(value)}")
 

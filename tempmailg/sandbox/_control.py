@@ -29,6 +29,7 @@ from tempmailg.sandbox._bodies import (
 from tempmailg.sandbox._contract import contract, control_contract
 from tempmailg.sandbox._dump import Dump
 from tempmailg.sandbox._faults import fault_to_json
+from tempmailg.sandbox._guard import shown_key
 from tempmailg.sandbox._operations import SENDER, Operations
 from tempmailg.sandbox._routes import Routes
 from tempmailg.sandbox._smtp_faults import smtp_fault_to_json
@@ -129,7 +130,7 @@ class Control:
             return error_answer(422, f"{error}")
 
     def _answer(self, method: str, target: str, headers: Mapping[str, str], body: bytes) -> Answer | EventFeed:
-        if self._needs_key and not self._has_key(headers):
+        if self._needs_key and not self._sandbox.knows(shown_key(headers)):
             raise Refusal(
                 401, "The control routes of this sandbox take the key of an account.", ("WWW-Authenticate", "Bearer")
             )
@@ -141,10 +142,6 @@ class Control:
             value: object = _body(body, route.body) if route.body else None
             result = route.handler(ControlRequest(self._sandbox, self._state, headers, match.arguments, value))
         return result if isinstance(result, Answer | EventFeed) else json_answer(200, {"status": True, "data": result})
-
-    def _has_key(self, headers: Mapping[str, str]) -> bool:
-        scheme, _, key = headers.get("Authorization", "").partition(" ")
-        return scheme.lower() == "bearer" and self._sandbox.knows(key.strip())
 
 
 def _body(body: bytes, kind: type[B]) -> B:

@@ -7,6 +7,7 @@ the service.
 
 from __future__ import annotations
 
+from binascii import a2b_base64
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ from tempmailg.sandbox._answers import Answer, error_answer
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["API", "CONTROL", "Guard"]
+__all__ = ["API", "CONTROL", "Guard", "shown_key"]
 
 API: Final = "/api/"
 CONTROL: Final = "/_sandbox/"
@@ -27,6 +28,23 @@ _READABLE: Final = (
     "X-RateLimit-Limit, X-RateLimit-Used, X-RateLimit-Remaining, X-RateLimit-Reset"
 )
 _SENDABLE: Final = "Accept, Authorization, Content-Type, If-None-Match, If-Range, Range"
+
+
+def shown_key(headers: Mapping[str, str]) -> str:
+    """Return the key that a request brings, or nothing: as programs send it (Bearer), or browsers (Basic's password).
+
+    Args:
+        headers: The request's headers, found in any case.
+    """
+    scheme, _, credentials = headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return credentials.strip()
+    if scheme.lower() != "basic":
+        return ""
+    try:
+        return a2b_base64(credentials.encode()).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 class Guard:

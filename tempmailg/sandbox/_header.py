@@ -53,7 +53,7 @@ class Header:
     def message(self) -> Message:
         """Return the fields that describe the content, as the standard library reads them."""
         content = Message()
-        for name in ("content-type", "content-disposition"):
+        for name in ("content-type", "content-disposition", "content-id"):
             value = self.get(name)
             if value:
                 content[name] = decode_field(value[:_MAX_FIELD])

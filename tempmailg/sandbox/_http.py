@@ -1,4 +1,4 @@
-"""The HTTP door: the service on a socket, with the control routes beside it."""
+"""The HTTP door: the service on a socket, with the control routes and the inbox page beside it."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tempmailg.sandbox._control import Control
+    from tempmailg.sandbox._page import Page
     from tempmailg.sandbox._service import Service
 
 __all__ = ["HttpDoor"]
@@ -42,11 +43,14 @@ _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER with no time to li
 
 
 class HttpDoor:
-    """Serves the API and the control routes on one port."""
+    """Serves the API, the control routes and the inbox page on one port."""
 
-    def __init__(self, service: Service, control: Control, *, host: str, allow_hosts: Iterable[str] = ()) -> None:
+    def __init__(
+        self, service: Service, control: Control, page: Page, *, host: str, allow_hosts: Iterable[str] = ()
+    ) -> None:
         self._service = service
         self._control = control
+        self._page = page
         self._host = host
         self._guard = Guard(is_remote=not is_loopback(host), names=allow_hosts)
         self._limits = service.state.limits
@@ -102,13 +106,16 @@ class HttpDoor:
             return self._service.options(target[len(API) - 1 :])
         if target.startswith(API):
             return self._service.handle(request.method, target[len(API) - 1 :], request.headers)
+        page = self._page.handle(request.method, target, request.headers)
+        if page is not None:
+            return page
         if target.startswith(CONTROL):
             body = await self._body(request)
             if body is None:
                 return error_answer(413, f"The body is longer than {self._max_body} bytes.")
             return self._control.handle(request.method, target[len(CONTROL) - 1 :], request.headers, body)
         return error_answer(
-            404, f"There is nothing here: the API is below {API}, the sandbox's controls below {CONTROL}"
+            404, f"There is nothing here: the page is /, the API is below {API}, the sandbox's controls below {CONTROL}"
         )
 
     @property

@@ -102,11 +102,12 @@ class Slice:
 
 @frozen
 class File:
-    """A file that comes with a mail."""
+    """A file that comes with a mail; by its Content-ID an image is shown within the mail."""
 
     name: str
     content_type: str
     blob: Blob
+    content_id: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Describe it in JSON's types."""
@@ -255,7 +256,7 @@ def distinct(files: Iterable[File]) -> tuple[File, ...]:
             numbers[own] = number = numbers.get(own, 1) + 1
             stem, dot, extension = _split_name(own)
             name = f"{stem} ({number}){dot}{extension}"
-        taken[name] = File(name, file.content_type, file.blob)
+        taken[name] = File(name, file.content_type, file.blob, file.content_id)
     return tuple(taken.values())
 
 
@@ -265,7 +266,8 @@ def _split_name(name: str) -> tuple[str, str, str]:
 
 
 def _file(part: _Part) -> File:
-    return File(named(part.file_name, part.number, part.content_type), part.content_type, part.blob)
+    content_id = str(part.content.get("content-id", "")).strip("<> \t")
+    return File(named(part.file_name, part.number, part.content_type), part.content_type, part.blob, content_id)
 
 
 def named(name: str, number: int, content_type: str) -> str:

@@ -224,10 +224,13 @@ class Sandbox(Operations):
             )
         from tempmailg.sandbox._control import Control  # what follows loads aiohttp, aiosmtpd and cattrs
         from tempmailg.sandbox._http import HttpDoor
+        from tempmailg.sandbox._page import Page
         from tempmailg.sandbox._smtp import SmtpDoor
 
-        control = Control(self, self._state, needs_key=not is_loopback(self._host))
-        http = HttpDoor(self._service, control, host=self._host, allow_hosts=self._allow_hosts)
+        is_remote = not is_loopback(self._host)
+        control = Control(self, self._state, needs_key=is_remote)
+        page = Page(self, self._state, needs_key=is_remote)
+        http = HttpDoor(self._service, control, page, host=self._host, allow_hosts=self._allow_hosts)
         smtp = SmtpDoor(
             self._state,
             host=self._host,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tempmailg.sandbox._state import Box, State, Stored
 
 __all__ = [
+    "as_message",
     "is_kept",
     "mailboxes",
     "message",
@@ -26,6 +27,7 @@ __all__ = [
     "smtp_entry",
     "source_answer",
     "stored_message",
+    "summary",
 ]
 
 
@@ -42,7 +44,7 @@ def messages(state: State, mailbox: str | None) -> list[dict[str, Any]]:
         state.purge()
         boxes = state.boxes.values() if mailbox is None else [_known_box(state, mailbox)]
         found = sorted((message for box in boxes for message in box.messages.values()), key=lambda one: one.received)
-        return [_summary(one) for one in found]
+        return [summary(one) for one in found]
 
 
 def message(state: State, message_id: str) -> dict[str, Any]:
@@ -50,15 +52,9 @@ def message(state: State, message_id: str) -> dict[str, Any]:
     with state.lock:
         stored = stored_message(state, message_id)
         mail = stored.mail
-        read = Message(
-            id=stored.id,
-            subject=mail.subject,
-            received_at=datetime.fromtimestamp(stored.received, UTC),
-            is_html=mail.is_html,
-            content=mail.content,
-        )
+        read = as_message(stored)
         return {
-            **_summary(stored),
+            **summary(stored),
             "content": mail.content,
             "text": read.text,
             "code": read.find_code(),
@@ -68,6 +64,22 @@ def message(state: State, message_id: str) -> dict[str, Any]:
                 {"name": file.name, "content_type": file.content_type, "size": file.blob.size} for file in mail.files
             ],
         }
+
+
+def as_message(stored: Stored) -> Message:
+    """Return a message as the client sees it, without its files."""
+    mail = stored.mail
+    return Message(
+        id=stored.id,
+        subject=mail.subject,
+        from_name=mail.from_name,
+        from_email=mail.from_email,
+        to=stored.box.email,
+        received_at=datetime.fromtimestamp(stored.received, UTC),
+        is_seen=stored.is_seen,
+        is_html=mail.is_html,
+        content=mail.content,
+    )
 
 
 def stored_message(state: State, message_id: str) -> Stored:
@@ -144,7 +156,8 @@ def _mailbox(box: Box, state: State) -> dict[str, Any]:
     }
 
 
-def _summary(stored: Stored) -> dict[str, Any]:
+def summary(stored: Stored) -> dict[str, Any]:
+    """Return what a list shows of a message."""
     mail, envelope = stored.mail, stored.envelope
     return {
         "id": stored.id,
