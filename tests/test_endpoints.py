@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import parse_qsl, unquote
 
 import pytest
@@ -36,6 +36,11 @@ CALLS: list[tuple[Call[Any], str, str]] = [
 def test_each_endpoint_is_the_documented_request(call: Call[Any], method: str, target: str) -> None:
     """Every call asks with the method, path and query that the API documents."""
     assert (call.method, call.target) == (method, target)
+
+
+def test_every_endpoint_is_tried_here() -> None:
+    """A new endpoint is among the calls of this file."""
+    assert {call.name for call, *_ in CALLS} == set(get_args(endpoints.EndpointName))
 
 
 def test_only_posts_are_unsafe_to_repeat() -> None:
