@@ -11,11 +11,13 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
+from support.redis_server import needs_redis
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT))  # the benchmarks are a package of the repository, not of the installation
 
 from benchmarks import _publish as publish  # noqa: E402 - behind the path that makes it importable
+from benchmarks import fleet  # noqa: E402 - behind the path that makes it importable
 from benchmarks.__main__ import PARTS  # noqa: E402 - behind the path that makes it importable
 from benchmarks._harness import (  # noqa: E402 - behind the path that makes it importable
     Goal,
@@ -157,3 +159,20 @@ def test_a_readme_without_markers_is_refused() -> None:
     """A table that has no place is an error, not a silent loss."""
     with pytest.raises(ValueError, match="no place for the results"):
         publish.with_part("nothing here", "costs", "part")
+
+
+@needs_redis
+def test_a_fleet_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    """Workers in processes of their own deliver all messages of their shards; each size of the fleet has its row."""
+    (found,) = fleet.measures(short=True)
+    show(found)
+    assert [row.name for row in found.rows] == ["1 worker", "2 workers", "4 workers"]
+    assert all(figure > 0 for row in found.rows for name, figure in row.figures.items() if "Redis" not in name)
+    assert "400 mailboxes" in capsys.readouterr().out
+
+
+def test_a_fleet_without_redis_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table says which tool is missing."""
+    monkeypatch.setenv("PATH", "")
+    (found,) = fleet.measures(short=True)
+    assert found.notes == ["not measured: redis-server is not installed"]
