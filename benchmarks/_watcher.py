@@ -22,7 +22,7 @@ __all__ = ["begin", "result_of"]
 _WARM: Final = 64  # mailboxes watched before anything is measured: connections, buffers and imports are then there
 
 
-_RATE: Final = 1_000.0  # polls a second of a steady watch
+_RATE: Final = 400.0  # polls a second of a steady watch: what two cores bear beside the server
 
 
 def begin(task: str, base_url: str, **arguments: float) -> subprocess.Popen[str]:

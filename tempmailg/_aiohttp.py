@@ -33,13 +33,13 @@ from tempmailg._internals import ConnectionPool, certificate_check, forbid_resen
 from tempmailg._public import public
 from tempmailg._resolver import DaemonResolver
 from tempmailg._settings import base_url_of, is_loopback, proxy_of
-from tempmailg._sockets import Receipt
+from tempmailg._sockets import Receipt, is_readable
 from tempmailg.transport import Response
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from aiohttp.client_reqrep import ClientRequest
+    from aiohttp.client_reqrep import ClientRequest, ConnectionKey
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
@@ -380,17 +380,22 @@ class _Connector(ConnectionPool):
 
     keeps: bool | None = None
 
-    def may_use(self, idle: float) -> bool:
-        """Return whether the attempt may use a connection that has been idle for so many seconds."""
+    def may_use(self, key: ConnectionKey) -> bool:
+        """Return whether the attempt may use the kept connection whose turn it is."""
         attempt = _current_attempt.get()
-        return bool(self.keeps) or attempt is None or attempt.is_safe or idle >= PROBATION
+        return bool(self.keeps) or attempt is None or attempt.is_safe or self.idle_of_oldest(key) >= PROBATION
 
     def is_usable(self, connection: Connection) -> bool:
-        """Return whether nothing came in on a kept connection since its last answer."""
-        if not super().is_usable(connection):
+        """Return whether nothing came in on a kept connection since its last answer.
+
+        What the event loop has not read yet counts, too, above all the server's end of the connection. To ask costs a
+        system call, so a request that may be sent twice goes without where the server is known to keep connections.
+        """
+        attempt = _current_attempt.get()
+        is_trusted = bool(self.keeps) and attempt is not None and attempt.is_safe
+        if not super().is_usable(connection) or not (is_trusted or _is_silent(connection)):
             self.keeps = False
             return False
-        attempt = _current_attempt.get()
         if attempt is not None:
             attempt.is_on_kept_connection = True
         return True
@@ -407,6 +412,10 @@ class _Connector(ConnectionPool):
         if attempt is not None:
             attempt.has_connection(self, connection)
         return connection
+
+
+def _is_silent(connection: Connection) -> bool:
+    return connection.transport is not None and not is_readable(connection.transport)
 
 
 def _announces_keeping(answer: aiohttp.ClientResponse) -> bool:
@@ -488,6 +497,8 @@ class _Attempt:
 
     def was_hung_up_on(self) -> None:
         """Take in that the server closed the connection instead of answering."""
+        if self.pool is not None and self.is_on_kept_connection:
+            self.pool.keeps = False
         if self.receipt is not None and self.receipt.shows_nothing_taken():
             self.stage = "connecting"
 
@@ -504,6 +515,8 @@ class _Attempt:
         meaning = next(meaning for meaning in _FOREIGN if isinstance(error, meaning.foreign))
         if self.stage == "reading" and meaning.ours is err.APIConnectionError:
             meaning = _CUT
+        if self.stage == "connecting" and meaning.foreign is TimeoutError:
+            meaning = _BLACK_HOLE
         text = meaning.text.format(url=self.base_url, reason=_reason(error))
         if not issubclass(meaning.ours, err.APIConnectionError):
             return meaning.ours(text)
@@ -547,6 +560,10 @@ _CUT: Final = _Meaning(
     aiohttp.ClientPayloadError, err.IncompleteResponseError, "the answer cannot be used: it was cut off"
 )
 
+_BLACK_HOLE: Final = _Meaning(
+    aiohttp.ConnectionTimeoutError, err.APITimeoutError, "connecting to {url} took too long", may_be_sent=False
+)
+
 _NO_HTTP: Final = _Meaning(
     aiohttp.ClientResponseError, err.APIResponseError, "the answer cannot be used: it is no valid HTTP"
 )
@@ -577,12 +594,7 @@ _FOREIGN: Final = (
         "cannot connect to {url}: {reason}",
         may_be_sent=False,
     ),
-    _Meaning(
-        aiohttp.ConnectionTimeoutError,
-        err.APITimeoutError,
-        "connecting to {url} took too long",
-        may_be_sent=False,
-    ),
+    _BLACK_HOLE,
     _Meaning(
         aiohttp.ClientHttpProxyError,
         err.APIConnectionError,

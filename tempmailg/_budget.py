@@ -13,16 +13,27 @@ from tempmailg import _errors as err
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-__all__ = ["request_budget", "take_from_request_budget"]
+__all__ = ["RequestBudget", "request_budget", "take_from_request_budget"]
 
 
 @define
-class _RequestBudget:
-    """The requests of one block; a block within a block spends from both."""
+class RequestBudget:
+    """The requests of one block, or of several that share them; a block within a block spends from both.
+
+    Args:
+        total: How many requests may be sent.
+        outer: The budget of the block around it.
+        spent: How many of them are sent.
+    """
 
     total: int
-    outer: _RequestBudget | None
+    outer: RequestBudget | None = None
     spent: int = 0
+
+    @property
+    def left(self) -> int:
+        """How many requests may still be sent."""
+        return self.total - self.spent
 
     def take(self) -> bool:
         if self.spent >= self.total or (self.outer is not None and not self.outer.take()):
@@ -30,18 +41,24 @@ class _RequestBudget:
         self.spent += 1
         return True
 
+    @contextmanager
+    def applied(self) -> Generator[None]:
+        """Have the code in the block, in this task and those that it starts, spend from this budget."""
+        token = _current.set(self)
+        try:
+            yield
+        finally:
+            _current.reset(token)
 
-_current: ContextVar[_RequestBudget | None] = ContextVar("tempmailg_request_budget", default=None)
+
+_current: ContextVar[RequestBudget | None] = ContextVar("tempmailg_request_budget", default=None)
 
 
 @contextmanager
 def request_budget(requests: int) -> Generator[None]:
     """Bound what the code in the block sends, in this task and those that it starts, to a number of requests."""
-    token = _current.set(_RequestBudget(requests, _current.get()))
-    try:
+    with RequestBudget(requests, _current.get()).applied():
         yield
-    finally:
-        _current.reset(token)
 
 
 def take_from_request_budget() -> None:

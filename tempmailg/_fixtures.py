@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
 import secrets
 from contextlib import contextmanager, suppress
@@ -19,13 +20,13 @@ from tempmailg._portal import Lease
 from tempmailg._settings import key_of
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Generator
+    from collections.abc import Coroutine, Generator, Mapping
 
     from tempmailg._models import Mailbox, Message
     from tempmailg.sandbox import Sandbox
     from tempmailg.transport import AnswerHeaders, Request, Response, ResponseStream
 
-__all__ = ["Service", "new_sandbox"]
+__all__ = ["DEFAULT_COST", "Service", "new_sandbox", "report"]
 
 T = TypeVar("T")
 
@@ -35,6 +36,11 @@ _ENOUGH_LIFE: Final = timedelta(seconds=120)
 _PLENTY: Final = 1_000_000_000  # the sandbox's quota: a test run must not end because it is long
 
 _LETTERS_AND_DIGITS = re.compile(r"\w*\d\w*")
+_LINK = re.compile(r"(?i)\b(https?://[^\s/?#]*)[^\s>)\]]*")
+_HIDDEN: Final = "•••"
+_SHOWN: Final = 4_000  # characters of a mail that a report shows
+
+DEFAULT_COST: Final = 5.0  # requests that a test is expected to cost before one was measured
 
 
 def new_sandbox() -> Sandbox:
@@ -109,19 +115,73 @@ class Service:
             self.client.delete_mailbox(mailbox)
 
     @without_warning()
-    def arrivals(self, mailbox: Mailbox) -> str:
-        """Return what arrived in a mailbox, in words that may stand in a public log: no body, no code, no link."""
+    def shortage(self, tests: int, cost: float) -> str | None:
+        """Return why so many tests should not begin, or None: one request asks for the quota.
+
+        Args:
+            tests: How many tests use the service.
+            cost: Requests that a test costs.
+        """
+        with suppress(TempMailError):  # the tests meet it, too, and say what it is
+            self.client.list_domains()
+        quota, needed = self.client.quota, math.ceil(tests * cost)
+        if quota is None or quota.remaining >= needed:
+            return None
+        reset = f"; it starts again at {_time(quota.resets_at)}" if quota.resets_at else ""
+        left = f"{quota.remaining} requests of the quota are left"
+        return f"tempmailg: {left}, and the {tests} tests of this suite cost about {needed}{reset}"
+
+    @without_warning()
+    def arrivals(self, mailbox: Mailbox) -> tuple[str, str]:
+        """Return what arrived in a mailbox, in words that may stand in a public log.
+
+        Returns:
+            A line for each message, without its text; and the messages with their texts, without code and link.
+        """
         try:
-            messages = self.client.list_messages(mailbox)
+            messages = sorted(self.client.list_messages(mailbox), key=lambda each: each.received_at)
         except TempMailError as error:
-            return f"{mailbox.email} cannot be listed: {error}"
-        lines = [_describe(message) for message in sorted(messages, key=lambda each: each.received_at)]
-        return "\n".join([f"{mailbox.email}: {len(messages)} message(s)", *lines])
+            return f"{mailbox.email} cannot be listed: {error}", ""
+        lines = [f"{mailbox.email}: {len(messages)} message(s)", *map(_describe, messages)]
+        return "\n".join(lines), "\n\n".join(map(_redacted, messages))
+
+
+def report(spent: int, tests: int, quota: Mapping[str, Any] | None) -> str:
+    """Return what a run cost, and how many of its kind fit until the quota starts again.
+
+    Args:
+        spent: Requests of the quota.
+        tests: Tests that used the service.
+        quota: The last quota that was seen, as `Quota.to_dict` gives it.
+    """
+    left = f", {quota['remaining']} left" if quota else ""
+    text = f"tempmailg: {spent} requests of the quota spent{left}"
+    if not tests or not spent:
+        return text
+    text += f"; a test costs {spent / tests:.1f}"
+    if quota is None:
+        return text
+    reset = f" until {_time(datetime.fromisoformat(quota['resets_at']))}" if quota.get("resets_at") else ""
+    return f"{text}, and {quota['remaining'] // spent} such runs fit{reset}"
+
+
+def _time(time: datetime) -> str:
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _redacted(message: Message) -> str:
+    """Return a message without its codes, all other words with digits, and what stands in links behind the host."""
+    text = message.text[:_SHOWN]
+    for candidate in message.find_codes():
+        text = text.replace(candidate.value, _HIDDEN)
+    text = _LETTERS_AND_DIGITS.sub(_HIDDEN, _LINK.sub(rf"\1/{_HIDDEN}", text))
+    subject = _LETTERS_AND_DIGITS.sub(_HIDDEN, message.subject[:80])
+    return f"From: {message.from_email[:80]}\nSubject: {subject}\nReceived: {_time(message.received_at)}\n\n{text}"
 
 
 def _describe(message: Message) -> str:
     files = f", {len(message.attachments)} attachment(s)" if message.attachments else ""
-    subject = _LETTERS_AND_DIGITS.sub("•••", message.subject[:80])
+    subject = _LETTERS_AND_DIGITS.sub(_HIDDEN, message.subject[:80])
     size = f"{len(message.content)} characters of {'HTML' if message.is_html else 'text'}"
     return f"  {message.received_at:%H:%M:%S}  {message.from_email[:80]}  {subject!r}, {size}{files}"
 

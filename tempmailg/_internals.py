@@ -8,6 +8,7 @@ with an error that says what to do.
 from __future__ import annotations
 
 import gc
+import math
 import time
 import warnings
 from importlib.metadata import version
@@ -18,7 +19,6 @@ from aiohttp.client_proto import ResponseHandler
 from attrs import frozen
 
 from tempmailg._errors import ConfigurationError
-from tempmailg._sockets import is_readable
 
 if TYPE_CHECKING:
     import asyncio
@@ -111,30 +111,25 @@ class ConnectionPool(aiohttp.TCPConnector):
     """A pool of connections that asks `is_usable` of each kept one before it is used again."""
 
     def is_usable(self, connection: Connection) -> bool:
-        """Return whether nothing came in on a kept connection since its last answer.
+        """Return whether nothing came in on a kept connection since its last answer, as far as the event loop has read.
 
-        What a server sends unasked (408 before it hangs up, a second answer) would be taken for the next answer. What
-        has arrived without the event loop's having read it counts, above all the server's end of the connection.
+        What a server sends unasked (408 before it hangs up, a second answer) would be taken for the next answer.
         """
-        protocol, transport = connection.protocol, connection.transport
-        if protocol is None or transport is None:
-            return False
-        return not protocol.should_close and not is_readable(transport)
+        return connection.protocol is None or not connection.protocol.should_close
 
-    def may_use(self, idle: float) -> bool:  # noqa: ARG002 - for those who decide by it
-        """Return whether a connection may be used that has been idle for so many seconds; else a new one is made."""
+    def may_use(self, key: ConnectionKey) -> bool:  # noqa: ARG002 - for those who decide by it
+        """Return whether the kept connection whose turn it is may be used; else a new one is made."""
         return True
 
     async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
-        while (idle := self._idle_of_oldest(key)) is not None and self.may_use(idle):
-            connection = await super()._get(key, traces)
-            if connection is None or self.is_usable(connection):
+        while self.may_use(key) and (connection := await super()._get(key, traces)) is not None:
+            if self.is_usable(connection):
                 return connection
             connection.close()
         return None
 
-    def _idle_of_oldest(self, key: ConnectionKey) -> float | None:
-        """Return how long the kept connection whose turn it is has been idle, or None if there is none."""
+    def idle_of_oldest(self, key: ConnectionKey) -> float:
+        """Return for how many seconds the kept connection whose turn it is has been idle; infinite if there is none."""
         kept = self._conns.get(key)
         while kept:
             protocol, idle_since = kept[0]
@@ -142,7 +137,7 @@ class ConnectionPool(aiohttp.TCPConnector):
                 return time.monotonic() - idle_since
             protocol.close()
             kept.popleft()
-        return None
+        return math.inf
 
     def abandon(self, loop: asyncio.AbstractEventLoop) -> None:
         """Let go of the connections of a client that nobody closed, from whatever thread finds it."""

@@ -215,6 +215,9 @@ class Message(Value):
     def find_link(self, *, contains: str | None = None, text: str | None = None) -> str | None:
         """Return the one link that the message asks its reader to follow; it is never fetched.
 
+        Without arguments that is a link to verify, confirm, sign in, reset, unlock or accept an invitation. Any other
+        call to action (track, download, sign) is named: the only link that fits the arguments needs no more evidence.
+
         Args:
             contains: Text that the link's address must contain, in any case.
             text: Text that the link's visible words must contain, in any case.

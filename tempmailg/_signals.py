@@ -15,12 +15,18 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from types import FrameType
 
-__all__ = ["handle_signals", "leave_signals_to_the_system", "received"]
+__all__ = ["allow", "handle_signals", "leave_signals_to_the_system", "received"]
 
 LIMIT: Final = 0.8
 """Seconds that a command has to end in good order."""
 
 _received: list[int] = []
+_limit: list[float] = [LIMIT]
+
+
+def allow(seconds: float) -> None:
+    """Let this command take another time to end in good order than `LIMIT`, such as for requests that it owes."""
+    _limit[0] = seconds
 
 
 def received() -> int | None:
@@ -51,7 +57,7 @@ def leave_signals_to_the_system() -> None:
 def _end(number: int, frame: FrameType | None) -> None:
     _received.append(number)
     with suppress(RuntimeError):  # no thread can be started: the good order has to do
-        limit = threading.Timer(LIMIT, os._exit, [128 + number])
+        limit = threading.Timer(_limit[0], os._exit, [128 + number])
         limit.daemon = True
         limit.start()
     interrupt = signal.getsignal(signal.SIGINT)  # asyncio's, while it runs

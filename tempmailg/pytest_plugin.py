@@ -15,12 +15,15 @@ pytest is imported before a fixture is used; the work is done in `_fixtures`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
+    from types import TracebackType
 
     from tempmailg import AsyncClient, Client, Mailbox
     from tempmailg._fixtures import Service
@@ -30,7 +33,12 @@ __all__ = ["tempmailg_async_client", "tempmailg_client", "tempmailg_mailbox", "t
 
 _SERVICE: pytest.StashKey[Service] = pytest.StashKey()
 _MAILBOX: pytest.StashKey[Mailbox] = pytest.StashKey()
+_WORKERS: pytest.StashKey[int] = pytest.StashKey()  # requests that the workers of pytest-xdist spent
+_TESTS: pytest.StashKey[int] = pytest.StashKey()  # tests that used the service
+_QUOTA: pytest.StashKey[dict[str, Any] | None] = pytest.StashKey()  # the last one that was seen
 _SPENT = "tempmailg_spent"  # what a worker of pytest-xdist reports to the run
+_COST = "tempmailg/cost_of_a_test"  # in pytest's cache
+_HERE = str(Path(__file__).parent)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -67,6 +75,10 @@ def _tempmailg_service(request: pytest.FixtureRequest) -> Iterator[Service]:
         pytest.fail(f"--tempmailg-live: {error}", pytrace=False)
     request.config.stash[_SERVICE] = service
     with service:
+        if is_live:
+            shortage = service.shortage(sum(map(_is_ours, request.session.items)), _measured_cost(request))
+            if shortage:
+                pytest.skip(shortage)
         yield service
 
 
@@ -91,43 +103,95 @@ def tempmailg_mailbox(_tempmailg_service: Service, request: pytest.FixtureReques
         yield mailbox
 
 
+def _measured_cost(request: pytest.FixtureRequest) -> float:
+    """Return the requests that a test of the last run cost, as pytest's cache remembers."""
+    from tempmailg._fixtures import DEFAULT_COST
+
+    cache: Any = getattr(request.config, "cache", None)  # pytest's plugin for it may be off
+    return float(cache.get(_COST, DEFAULT_COST)) if cache else DEFAULT_COST
+
+
+def _is_ours(item: pytest.Item) -> bool:
+    """Say whether a test uses the service."""
+    return "_tempmailg_service" in getattr(item, "fixturenames", ())
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Add to the report of a failed test what arrived in its mailbox."""
+    """Point a failed test at its own line, and add to its report what arrived in its mailbox."""
+    if call.when != "call" or not _is_ours(item):
+        return (yield)
+    item.config.stash[_TESTS] = item.config.stash.get(_TESTS, 0) + 1
+    if call.excinfo is not None and not item.config.getoption("fulltrace", default=False):
+        _end_at_the_users_line(call.excinfo.tb)
     report = yield
     mailbox = item.stash.get(_MAILBOX, None)
-    if report.failed and call.when == "call" and mailbox is not None:
-        arrivals = item.config.stash[_SERVICE].arrivals(mailbox)
+    if report.failed and mailbox is not None:
+        arrivals, mail = item.config.stash[_SERVICE].arrivals(mailbox)
         report.sections.append(("what arrived in the tempmailg mailbox", arrivals))
+        if mail:
+            _attach(item, report, mail)
     return report
+
+
+def _end_at_the_users_line(traceback: TracebackType | None) -> None:
+    """Cut the frames of this package from the end of a traceback: what raised there was asked for above."""
+    last = None
+    while traceback is not None:
+        if not traceback.tb_frame.f_code.co_filename.startswith(_HERE):
+            last = traceback
+        traceback = traceback.tb_next
+    if last is not None:
+        last.tb_next = None
+
+
+def _attach(item: pytest.Item, report: pytest.TestReport, mail: str) -> None:
+    """Attach the mail of a failed test to the reports of pytest-html and Allure, where these are made."""
+    name = "mail in the tempmailg mailbox"
+    if getattr(item.config.option, "htmlpath", None):
+        extras: Any = import_module("pytest_html.extras")  # it declares no types
+        vars(report)["extras"] = [*getattr(report, "extras", []), extras.text(mail, name=name)]
+    if item.config.pluginmanager.hasplugin("allure_listener"):
+        import allure
+
+        allure.attach(mail, name=name, attachment_type=allure.attachment_type.TEXT)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: object) -> None:
-    """Add up the requests that the workers of pytest-xdist spent."""
+    """Add up what the workers of pytest-xdist spent."""
     config: pytest.Config = getattr(node, "config")  # noqa: B009 - pytest-xdist may be missing, and with it the type
-    spent = getattr(node, "workeroutput", {}).get(_SPENT, 0)
+    spent, tests, quota = getattr(node, "workeroutput", {}).get(_SPENT, (0, 0, None))
     config.stash[_WORKERS] = config.stash.get(_WORKERS, 0) + spent
-
-
-_WORKERS: pytest.StashKey[int] = pytest.StashKey()
+    config.stash[_TESTS] = config.stash.get(_TESTS, 0) + tests
+    before = config.stash.get(_QUOTA, None)
+    if quota is not None and (before is None or quota["remaining"] < before["remaining"]):
+        config.stash[_QUOTA] = quota
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Report to the run how many requests this worker spent."""
+    """Report to the run what this worker spent."""
     service = session.config.stash.get(_SERVICE, None)
-    output: dict[str, int] | None = getattr(session.config, "workeroutput", None)
-    if service is not None and output is not None:
-        output[_SPENT] = service.spent
+    output: dict[str, object] | None = getattr(session.config, "workeroutput", None)
+    if service is None:
+        return
+    quota = service.client.quota
+    session.config.stash[_QUOTA] = quota.to_dict() if quota else None
+    if output is not None:
+        output[_SPENT] = service.spent, session.config.stash.get(_TESTS, 0), session.config.stash[_QUOTA]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Show how many requests the run cost, if it cost any of a quota."""
+    """Show how many requests the run cost, if it cost any of a quota, and remember it for the next one."""
     if not config.getoption("--tempmailg-live"):
         return
+    from tempmailg._fixtures import report
+
     service = config.stash.get(_SERVICE, None)
-    spent = config.stash.get(_WORKERS, 0) + (service.spent if service else 0)
-    left = f", {service.client.quota.remaining} left" if service and service.client.quota else ""
-    terminalreporter.write_line(f"tempmailg: {spent} requests of the quota spent{left}")
+    spent, tests = config.stash.get(_WORKERS, 0) + (service.spent if service else 0), config.stash.get(_TESTS, 0)
+    terminalreporter.write_line(report(spent, tests, config.stash.get(_QUOTA, None)))
+    cache: pytest.Cache | None = getattr(config, "cache", None)
+    if cache and tests:
+        cache.set(_COST, spent / tests)

@@ -196,6 +196,7 @@ HEAVY = {
     "uvloop",
     "pydantic",
     "pydantic_core",
+    "mcp",
     "redis",
     "robot",
 }

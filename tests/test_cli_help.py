@@ -24,7 +24,7 @@ def test_the_commands_are_those_that_are_promised() -> None:
     """The command's public surface: a name that goes breaks somebody's script."""
     assert COMMANDS == [
         "domains", "new", "switch", "rm", "messages", "read", "rm-message", "download", "wait", "watch", "quota",
-        "sandbox", "demo", "completion",
+        "sandbox", "mcp", "demo", "completion",
     ]  # fmt: skip
 
 

@@ -362,6 +362,10 @@ STATUSES = [
         (530, err.ServerError),
     ]
 ]
+UNREAD = [
+    *(gets(f"{status}, then fine", [[refusal(status)], [FINE[list_messages]]], 2) for status in (408, 425)),
+    *(posts(f"{status}, then fine", [[refusal(status)], [FINE[create_mailbox]]], 2) for status in (408, 425)),
+]
 PASSING = [500, 502, 503, 504, 520, 521, 522, 523, 524]
 SERVER_ERRORS = [
     *(
@@ -578,6 +582,7 @@ MATRIX = {
     "time": TIME,
     "bomb": BOMBS,
     "status": STATUSES,
+    "unread": UNREAD,
     "server": SERVER_ERRORS,
     "429": THROTTLING,
     "content": CONTENTS,
@@ -664,6 +669,7 @@ async def test_a_deadline_that_passes_while_connecting_says_so(monkeypatch: pyte
     outcome = await trial(over_tls, server, monkeypatch, tmp_path, requests=0, deadline=0.2)
     assert type(outcome.error) is err.APITimeoutError
     assert outcome.error.sent is False
+    assert "connecting to" in str(outcome.error)
     assert MAY_EXIST not in str(outcome.error)
 
 

@@ -146,8 +146,10 @@ def test_live_runs_spare_the_quota_and_say_what_they_cost(run_pytest: Run, tmp_p
         run = run_pytest("--tempmailg-live", **environment)
         sent = [entry.endpoint for entry in service.journal]
     assert outcome(run) == "3 passed, 1 skipped", run.stdout + run.stderr
-    assert sent == ["create_mailbox", "list_messages"] + ["update_mailbox", "list_messages"] * 2 + ["delete_mailbox"]
-    assert "tempmailg: 7 requests of the quota spent, 49993 left" in run.stdout
+    renewals = ["update_mailbox", "list_messages"] * 2
+    assert sent == ["list_domains", "create_mailbox", "list_messages", *renewals, "delete_mailbox"]
+    costs = "tempmailg: 8 requests of the quota spent, 49992 left; a test costs 2.7, and 6249 such runs fit until 2"
+    assert costs in run.stdout
 
 
 def test_live_costs_are_added_up_over_workers(run_pytest: Run, tmp_path: Path) -> None:
@@ -158,7 +160,81 @@ def test_live_costs_are_added_up_over_workers(run_pytest: Run, tmp_path: Path) -
         run = run_pytest("--tempmailg-live", "-n", "2", **environment)
         sent = len(service.journal)
     assert outcome(run) == "3 passed, 1 skipped", run.stdout + run.stderr
-    assert f"tempmailg: {sent} requests of the quota spent" in run.stdout
+    left = 50_000 - sent
+    assert f"tempmailg: {sent} requests of the quota spent, {left} left; a test costs {sent / 3:.1f}, " in run.stdout
+
+
+def test_live_runs_are_skipped_when_the_quota_is_too_small(run_pytest: Run, tmp_path: Path) -> None:
+    """A suite that the quota cannot pay for is not begun: one request shows it, and the report names the reset."""
+    (tmp_path / "test_it.py").write_text(LIVE, encoding="utf-8")
+    with Sandbox(quota=14) as service:
+        environment = {"TEMPMAILG_API_KEY": service.api_key, "TEMPMAILG_BASE_URL": service.base_url}
+        run = run_pytest("--tempmailg-live", "-rs", **environment)
+        sent = [entry.endpoint for entry in service.journal]
+    assert outcome(run) == "4 skipped", run.stdout + run.stderr
+    assert sent == ["list_domains"]
+    text = " ".join(run.stdout.split())
+    assert (
+        "13 requests of the quota are left, and the 3 tests of this suite cost about 15; it starts again at 20" in text
+    )
+
+
+def test_live_runs_remember_what_they_cost(run_pytest: Run, tmp_path: Path) -> None:
+    """The second run knows from the first what a test costs, and begins with a quota that a guess would refuse."""
+    (tmp_path / "test_it.py").write_text(LIVE, encoding="utf-8")
+    with Sandbox(quota=22) as service:
+        environment = {"TEMPMAILG_API_KEY": service.api_key, "TEMPMAILG_BASE_URL": service.base_url}
+        runs = [run_pytest("--tempmailg-live", **environment) for _ in range(3)]
+    assert [outcome(run) for run in runs] == ["3 passed, 1 skipped"] * 2 + ["4 skipped"]
+
+
+def test_a_failed_wait_points_at_the_users_line(run_pytest: Run, tmp_path: Path) -> None:
+    """The traceback of what a test asked for ends at the test; `--full-trace` shows the rest."""
+    (tmp_path / "test_it.py").write_text(
+        """
+def test_it(tempmailg_client, tempmailg_mailbox):
+    tempmailg_client.wait_for_code(tempmailg_mailbox, timeout=0)
+""",
+        encoding="utf-8",
+    )
+    plain, full = run_pytest().stdout, run_pytest("--full-trace").stdout
+    assert "test_it.py:3: WaitTimeoutError" in plain
+    assert "WaitTimeoutError: no message" in plain
+    assert "tempmailg/_" not in plain
+    assert "tempmailg/_" in full
+
+
+FAILING = """
+def test_it(tempmailg_mailbox, tempmailg_sandbox):
+    text = "Dear Ann, your code is 482913. Or go to https://shop.example/confirm?token=abcdef now."
+    tempmailg_sandbox.deliver(tempmailg_mailbox, subject="Code 482913", text=text)
+    raise ValueError("the sign-up failed")
+"""
+REDACTED = "Dear Ann, your code is •••. Or go to https://shop.example/••• now."
+
+
+def test_a_failure_attaches_the_redacted_mail_to_pytest_html(run_pytest: Run, tmp_path: Path) -> None:
+    """The page shows the mail of a failed test, without its code and the secret part of its link."""
+    (tmp_path / "test_it.py").write_text(FAILING, encoding="utf-8")
+    plugins = (*OURS, "-p", "pytest_metadata.plugin", "-p", "pytest_html.plugin")
+    run = run_pytest("--html=report.html", plugins=plugins)
+    assert outcome(run) == "1 failed", run.stdout + run.stderr
+    page = (tmp_path / "report.html").read_text(encoding="utf-8") + "".join(
+        path.read_text(encoding="utf-8") for path in (tmp_path / "assets").rglob("*.txt")
+    )
+    assert "mail in the tempmailg mailbox" in page
+    assert REDACTED in page
+
+
+def test_a_failure_attaches_the_redacted_mail_to_allure(run_pytest: Run, tmp_path: Path) -> None:
+    """Allure gets the mail of a failed test as a text, without its code and the secret part of its link."""
+    (tmp_path / "test_it.py").write_text(FAILING, encoding="utf-8")
+    run = run_pytest("--alluredir=results", plugins=(*OURS, "-p", "allure_pytest.plugin"))
+    assert outcome(run) == "1 failed", run.stdout + run.stderr
+    texts = [path.read_text(encoding="utf-8") for path in (tmp_path / "results").glob("*-attachment.txt")]
+    assert len([text for text in texts if REDACTED in text]) == 1
+    (result,) = (tmp_path / "results").glob("*-result.json")
+    assert "mail in the tempmailg mailbox" in result.read_text(encoding="utf-8")
 
 
 def test_live_without_a_key_says_what_to_do(run_pytest: Run, tmp_path: Path) -> None:

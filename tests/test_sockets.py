@@ -15,7 +15,7 @@ from support.checks import impatient, trial
 from support.fault_server import CLOSE, STALL, FaultServer, reply
 from support.hanging_up import hanging_up
 
-from tempmailg import AsyncClient, _aiohttp, _internals
+from tempmailg import AsyncClient, _aiohttp
 from tempmailg import _errors as err
 from tempmailg._sockets import Receipt, is_readable
 
@@ -144,7 +144,7 @@ def too_early(transport: asyncio.BaseTransport) -> bool:
 @only_on_linux
 async def test_a_post_that_crossed_the_servers_end_is_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request of which the server's kernel took no byte was not received, so even a POST is repeated."""
-    monkeypatch.setattr(_internals, "is_readable", too_early)
+    monkeypatch.setattr(_aiohttp, "is_readable", too_early)
     monkeypatch.setattr(_aiohttp, "PROBATION", 0.0)
     naps = impatient(monkeypatch)
     async with hanging_up(CREATED) as server, AsyncClient("key", base_url=server.base_url) as client:

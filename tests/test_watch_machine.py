@@ -225,7 +225,9 @@ class WatchMachine(RuleBasedStateMachine):
         self.run(self._add(email))
 
     def _forget(self, email: str) -> None:
-        """After a discard everything in the mailbox is new again."""
+        """After a discard everything in the mailbox is new again, but for a step that was done before it."""
+        if self.step is not None and self.step.done():
+            self._take_result()
         for key in [key for key, owner in self.there.items() if owner == email]:
             del self.told[key]
 

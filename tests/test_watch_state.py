@@ -169,6 +169,7 @@ while True:
 def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path: Path, lines: int) -> None:
     """Everything that was acknowledged before a SIGKILL is there, also if the log was just being written anew."""
     path = tmp_path / "state"
+    last = -1
     with subprocess.Popen([sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         for _ in range(lines):

@@ -15,12 +15,12 @@ import click
 from tempmailg import _errors as err
 from tempmailg._cli import _recent
 from tempmailg._cli._log import log_shown_on
-from tempmailg._cli._sanitize import ascii_url, sanitize_line
 from tempmailg._cli._screen import AnswerLostError, Screen
 from tempmailg._cli._session import Session, opened
 from tempmailg._cli._times import ago, clock, stamp, until
 from tempmailg._models import Mailbox
 from tempmailg._page import safe_page
+from tempmailg._sanitize import ascii_url, sanitize_line
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
@@ -26,6 +27,9 @@ F = TypeVar("F", bound="Callable[..., Any]")
 
 COMPLETE_VARIABLE = "_TEMPMAILG_COMPLETE"
 """Through it a shell's completions ask this program for the words that fit."""
+
+_COUNT: Final = click.IntRange(1)
+_PORT: Final = click.IntRange(0, 65_535)
 
 _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -105,7 +109,7 @@ def _newest(_context: click.Context, _parameter: click.Parameter, incomplete: st
     from click.shell_completion import CompletionItem
 
     from tempmailg._cli._recent import newest_address
-    from tempmailg._cli._sanitize import sanitize_line
+    from tempmailg._sanitize import sanitize_line
 
     address = newest_address()
     fits = address is not None and address.startswith(incomplete) and sanitize_line(address) == address
@@ -332,6 +336,39 @@ def sandbox(output: OutputOptions, /, **values: Any) -> None:  # noqa: ANN401 - 
 
     check_environment(sandbox)
     _local.sandbox(output, values)
+
+
+@cli.command()
+@click.option(
+    "--folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="FOLDER",
+    help="Where attachments are saved; by default a new folder that only you can read.",
+)
+@click.option(
+    "--max-requests",
+    type=_COUNT,
+    default=500,
+    show_default=True,
+    metavar="COUNT",
+    help="Requests that a session may send.",
+)
+@click.option(
+    "--max-mailboxes", type=_COUNT, default=10, show_default=True, metavar="COUNT", help="Mailboxes that it may make."
+)
+@click.option("--any-mailbox", is_flag=True, help="It may also use mailboxes of yours that it has not made.")
+@click.option("--smtp-port", type=_PORT, default=0, metavar="PORT", help="The sandbox's SMTP port; 0 picks a free one.")
+@click.option("--wait-limit", type=float, hidden=True, help="Seconds that one call waits; for tests, which hurry.")
+@_with_output
+def mcp(output: OutputOptions, /, **values: Any) -> None:  # noqa: ANN401 - of any option
+    """Give a language model an inbox: serve MCP on stdin and stdout.
+
+    A host (an editor, a chat program, an agent) starts it by itself: see the README. Without a key it plays the service
+    on this machine. The mailboxes that a session makes are deleted when it ends.
+    """
+    from tempmailg._cli import _local
+
+    _local.mcp(output, values)
 
 
 @cli.command()

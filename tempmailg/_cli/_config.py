@@ -12,7 +12,7 @@ import click
 from tempmailg._cli._files import UnusableFileError, read_text
 from tempmailg._errors import ConfigurationError
 
-__all__ = ["APP", "config_path", "resolve_access"]
+__all__ = ["APP", "config_path", "find_access", "resolve_access"]
 
 APP: Final = "tempmailg"
 """The name of this program's folders."""
@@ -34,15 +34,27 @@ def resolve_access() -> tuple[str, str | None]:
     Raises:
         ConfigurationError: There is no key, or others could read it.
     """
+    access = find_access()
+    if access is None:
+        raise ConfigurationError(
+            f'no API key: set TEMPMAILG_API_KEY, or write api_key = "…" into {config_path()} (and chmod 600 it)'
+        )
+    return access
+
+
+def find_access() -> tuple[str, str | None] | None:
+    """Return what `resolve_access` returns, or None if there is no key.
+
+    Raises:
+        ConfigurationError: Others could read the key, or it is not for the URL that is set.
+    """
     key, url = os.environ.get("TEMPMAILG_API_KEY"), os.environ.get("TEMPMAILG_BASE_URL") or None
     if key is not None:
         return key, url
     path = config_path()
     settings = _read(path)
     if settings is None:
-        raise ConfigurationError(
-            f'no API key: set TEMPMAILG_API_KEY, or write api_key = "…" into {path} (and chmod 600 it)'
-        )
+        return None
     if url is not None and url != settings.get("base_url"):
         raise ConfigurationError(
             f"TEMPMAILG_BASE_URL is set but TEMPMAILG_API_KEY is not, and the key in {path} is not for that URL:"

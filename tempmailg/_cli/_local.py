@@ -1,4 +1,4 @@
-"""The two commands that need no service: the sandbox and the demo."""
+"""The commands that work without a service: the sandbox, the demo, and the server for agents."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from tempmailg import _errors as err
 from tempmailg import _signals as signals
+from tempmailg._cli._config import find_access
+from tempmailg._cli._log import log_shown_on
 from tempmailg._cli._sandbox_arguments import sandbox_arguments
 from tempmailg._cli._screen import Screen, naming_stdout
 
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
     from tempmailg._demo import Step
     from tempmailg.sandbox import Sandbox
 
-__all__ = ["demo", "sandbox"]
+__all__ = ["demo", "mcp", "sandbox"]
 
 
 def sandbox(output: OutputOptions, values: Mapping[str, Any]) -> None:
@@ -67,6 +69,24 @@ def _port_problem(error: OSError, arguments: Mapping[str, Any]) -> str:
         f"cannot listen on {host}, ports {ports} ({reason}):"
         " choose others with --port and --smtp-port, or 0 for free ones"
     )
+
+
+def mcp(output: OutputOptions, values: Mapping[str, Any]) -> None:
+    """Serve a language model's host until it leaves.
+
+    Args:
+        output: How to print.
+        values: The values of the command's options.
+    """
+    from tempmailg import _mcp
+
+    access = find_access()
+    given = {name: value for name, value in values.items() if value is not None}
+    screen = Screen(output)
+    if access is None:
+        screen.remark("no API key: mail is simulated on this machine; set TEMPMAILG_API_KEY for the real service")
+    with log_shown_on(screen, debug=output.debug):
+        _mcp.run(None if access is None else _mcp.Access(*access), _mcp.ServerOptions(**given))
 
 
 def demo(output: OutputOptions) -> bool:

@@ -11,9 +11,9 @@ import click
 
 from tempmailg._cli._commands import COMPLETE_VARIABLE, cli
 from tempmailg._cli._options import OutputOptions
-from tempmailg._cli._sanitize import sanitize_line, sanitize_text
 from tempmailg._cli._screen import AnswerLostError, naming_stdout
 from tempmailg._cli._usage import explain_usage, join_advice
+from tempmailg._sanitize import sanitize_line, sanitize_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,8 +12,8 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
 from typing import TYPE_CHECKING, TextIO
 
-from tempmailg._cli._sanitize import sanitize_line, sanitize_text
 from tempmailg._cli._times import ago, stamp
+from tempmailg._sanitize import sanitize_line, sanitize_text
 from tempmailg._serial import json_line
 
 if TYPE_CHECKING:

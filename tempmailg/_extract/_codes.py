@@ -115,7 +115,7 @@ _CLEAR_SHAPES = frozenset(
 _DIGITS = frozenset({Shape.DIGITS_6, Shape.DIGITS_4_TO_8, Shape.GROUPED, Shape.SPACED})
 _CLAUSE = re.compile(r"[,;，、؛،]")
 _JOINER = re.compile(r"[ '’-]*")
-_DESCRIBED = re.compile(r"[ \t]*(?:(?:no|nr|n[°ºo]|num|№|#)[.]?[ \t]*)?", re.IGNORECASE)
+_DESCRIBED = re.compile(r"[ \t.]*[#№]?[ \t]*")
 _PRICE = re.compile(r"%")
 _AMOUNT = re.compile(r"[$€£¥₹₽₩₺₫₪]\s?\d|\d\s?[€$£₽₺₫₪]")
 _DIALLED = re.compile(r"#|,,")
@@ -256,7 +256,8 @@ def _is_described(span: Span, text: str, words: Words) -> bool:
     naming = [hit for hit in words.between(start, span.start) if hit.kind & _NAMING]
     if not naming or naming[-1].kind & (_CODE | Kind.SECRET) or not naming[-1].kind & (Kind.OTHER | Kind.LABEL):
         return False
-    if naming[-1].end - naming[-1].start < _SHORT_LABEL and text[naming[-1].start : naming[-1].end].islower():
+    short = naming[-1].end - naming[-1].start < _SHORT_LABEL and text[naming[-1].start : naming[-1].end].islower()
+    if short and not (len(naming) > 1 and _JOINER.fullmatch(text, naming[-2].end, naming[-1].start)):
         return False
     return _DESCRIBED.fullmatch(text, naming[-1].end, span.start) is not None
 

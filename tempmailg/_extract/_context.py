@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import NamedTuple
+
+from tempmailg._extract._words import written
 
 REACH = 160
 """Characters that are read in either direction."""
 
 _SENTENCE_END = re.compile(r"[.!?](?=[\s\"'”)])|[。！？।॥؟։።]")
-_ABBREVIATION = re.compile(r"(?:\b\w|\bNo|\bNr|\bRef|\bTel|\bInc|\bLtd|\bCorp|\bCo|\bSt|\bn[°º])\Z", re.IGNORECASE)
 _ALNUM = re.compile(r"[^\W_]")
 _WRAPPED = 44
 """A line at least this long may have been broken by a mail program in mid-sentence."""
@@ -78,9 +80,16 @@ def _last_sentence(text: str, start: int, end: int) -> int:
     """Return where the last sentence between two places begins."""
     begin = start
     for found in _SENTENCE_END.finditer(text, start, end):
-        if found[0] != "." or not _ABBREVIATION.search(text[max(start, found.start() - 4) : found.start()]):
+        if found[0] != "." or not _abbreviation().search(text[max(start, found.start() - 5) : found.start()]):
             begin = found.end()
     return begin
+
+
+@cache
+def _abbreviation() -> re.Pattern[str]:
+    """Make what finds the end of a word whose dot ends no sentence: an initial, `No.`, `Ltd.`."""
+    known = "|".join(map(re.escape, written("abbreviation")))
+    return re.compile(rf"(?<!\w)(?:\w|{known})\Z", re.IGNORECASE)
 
 
 def _first_sentence(text: str, start: int, end: int) -> int:

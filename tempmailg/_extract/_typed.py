@@ -39,14 +39,6 @@ _FORMS: tuple[tuple[str, int, str], ...] = (
     ("", 2, r"(?<!\d)(?:19|20|25)\d\d([-/.]) ?\d{1,2}\1 ?\d{1,2}\.?(?:T\d{2}:\d{2})?(?!\d)"),
     ("", 2, r"(?<![\d.,-])\d{1,2}([/.]) ?\d{1,2}\1 ?(?:(?:19|20|25)\d\d|\d\d)(?!\d)"),
     ("-", 2, r"(?<![\d-])\d{1,2}-\d{1,2}-(?:19|20|25)\d\d(?![\d-])"),
-    (
-        "",
-        2,
-        (
-            r"(?<![\d.])\d{1,2}(?:\.|º|°|er|th|st|nd|rd)?[ ](?:de |of |del |d[’'])?"
-            r"[^\W\d_]{3,14}\.?,?[ ](?:de |del )?(?:19|20|25)\d\d(?!\d)"
-        ),
-    ),
     ("", 2, r"(?<![^\W\d_])[^\W\d_]{3,14}\.?[ ]\d{1,2}(?:st|nd|rd|th)?,[ ](?:19|20)\d\d(?!\d)"),
     ("年", 1, r"(?:19|20)\d\d ?年(?: ?\d{1,2} ?月(?: ?\d{1,2} ?日)?)?"),
     ("년", 1, r"(?:19|20)\d\d ?년(?: ?\d{1,2} ?월(?: ?\d{1,2} ?일)?)?"),
@@ -165,7 +157,12 @@ def _tables() -> tuple[re.Pattern[str], ...]:
     currency, street, company, system = (
         "|".join(map(re.escape, written(kind))) for kind in ("currency", "street", "company", "system")
     )
+    of = "|".join(re.escape(word) + ("" if word[-1] in "’'" else " ") for word in written("of"))
     return (
+        re.compile(
+            rf"(?<![\d.])\d{{1,2}}(?:\.|º|°|er|th|st|nd|rd)?[ ](?:{of})?[^\W\d_]{{3,14}}\.?,?[ ](?:{of})?"
+            r"(?:19|20|25)\d\d(?!\d)"
+        ),
         re.compile(rf"(?<!\w)(?:{currency}) ?{_NUMBER}(?![\w])|(?<![\w.,]){_NUMBER} ?(?:{currency})(?![\w])(?! ?\d)"),
         re.compile(rf"(?<![\w-])\d{{1,5}}[A-Za-z]?(?: [^\W\d_a-z][\w.'’-]{{0,20}}){{1,4}} (?:{street})(?!\w)"),
         re.compile(rf"(?<!\w)(?:{company})\.?,? \d{{1,5}}[A-Za-z]? (?=[^\W\d_a-z][^\W\d_]{{2}})"),

@@ -146,6 +146,7 @@ class Inbox:
     __slots__ = (
         "awaited_since",
         "begun",
+        "call",
         "chance",
         "digest",
         "email",
@@ -169,6 +170,7 @@ class Inbox:
 
     def __init__(self, ref: MailboxRef, now: float) -> None:
         self.email = ref.email
+        self.call: Call[list[Message]] = list_messages(ref.email)
         self.expires_at = ref.expires_at
         self.listeners: tuple[Listener, ...] = ()
         self.joined = self.quiet_since = now
@@ -225,11 +227,6 @@ class Inbox:
     def interval(self) -> float | None:
         """The shortest fixed interval that a listener wants, or None."""
         return min((each.interval for each in self.listeners if each.interval is not None), default=None)
-
-    @property
-    def call(self) -> Call[list[Message]]:
-        """The call that polls it."""
-        return list_messages(self.email)
 
     @property
     def headers(self) -> dict[str, str]:

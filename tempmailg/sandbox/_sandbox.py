@@ -9,7 +9,7 @@ import threading
 from concurrent.futures import Future
 from contextlib import suppress
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from tempmailg._errors import ConfigurationError
 from tempmailg._settings import is_loopback
@@ -17,6 +17,7 @@ from tempmailg.sandbox._certificate import ServerTls, certificate_hosts
 from tempmailg.sandbox._clock import Clock
 from tempmailg.sandbox._inprocess import InProcessTransport
 from tempmailg.sandbox._local_delivery import LocalDelivery
+from tempmailg.sandbox._mail_settings import Framework, mail_settings
 from tempmailg.sandbox._net import url_host
 from tempmailg.sandbox._operations import Operations
 from tempmailg.sandbox._options import (
@@ -135,6 +136,18 @@ class Sandbox(Operations):
 
     def __repr__(self) -> str:
         return "<Sandbox, not started>" if self._smtp_port is None else f"<Sandbox at {self.base_url}>"
+
+    def mail_settings(self, framework: Framework) -> dict[str, Any]:
+        """Return the settings that make an application send its mail here.
+
+        Args:
+            framework: ``django`` for Django's ``EMAIL_*``, ``flask`` for Flask-Mail's ``MAIL_*``, ``environment`` for
+                variables that many programs read: ``SMTP_HOST``, ``SMTP_PORT``, ``SMTP_URL`` and ``EMAIL_URL``.
+
+        Raises:
+            ConfigurationError: The framework is none of these, or the sandbox is not started.
+        """
+        return mail_settings(framework, self.smtp_host, self.smtp_port)
 
     def transport(self) -> InProcessTransport:
         """Return a transport for `AsyncClient(transport=…)`: no sockets, and the sandbox's clock.

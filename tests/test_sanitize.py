@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tempmailg._cli._sanitize import ascii_url, sanitize_line, sanitize_text
+from tempmailg._sanitize import ascii_url, sanitize_line, sanitize_text
 
 _ACTING = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # controls, format characters, half characters, line and paragraph ends
 

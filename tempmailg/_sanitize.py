@@ -1,4 +1,4 @@
-"""Text that strangers wrote, made safe for a terminal.
+"""Text that strangers wrote, made safe for a terminal and for a language model.
 
 Mail can hold escape sequences that retitle the window, move the cursor or hide what follows, and characters that turn
 the order of letters round. Controls are shown as pictures (``␛``); what has no picture of its own is dropped, unless it
