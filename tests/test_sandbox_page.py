@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import shlex
 import smtplib
 import subprocess
 import sys
@@ -99,10 +100,9 @@ def test_mail_shows_as_it_arrives_with_its_code_and_why(sandbox: Sandbox, browse
         assert page.get_by_test_id("code").inner_text() == "482913"
         assert "six digits" in page.get_by_test_id("code-reason").inner_text()
         page.get_by_role("button", name="Copy the code").click()
+        page.get_by_test_id("found-code").get_by_text("Copied").wait_for()
         assert page.evaluate("navigator.clipboard.readText()") == "482913"
-        assert (
-            page.get_by_test_id("mail-page").content_frame.locator("iframe").content_frame.get_by_text("482913").count()
-        )
+        page.get_by_test_id("mail-page").content_frame.locator("iframe").content_frame.get_by_text("482913").wait_for()
 
 
 def test_a_message_is_shown_as_html_text_source_headers_and_files(sandbox: Sandbox, browser: Browser) -> None:
@@ -155,7 +155,11 @@ def test_five_thousand_messages_stay_few_elements(sandbox: Sandbox, browser: Bro
         top = page.get_by_test_id("messages").evaluate("box => box.scrollTop")
         sandbox.deliver(email, subject="The newest", text="hello")
         page.get_by_text("5001").first.wait_for()
-        page.wait_for_function(f"document.getElementById('messages').scrollTop === {top + 68}")
+        for _ in range(200):
+            if page.get_by_test_id("messages").evaluate("box => box.scrollTop") == top + 68:
+                break
+            page.wait_for_timeout(50)  # the page's policy forbids wait_for_function, which evaluates text
+        assert page.get_by_test_id("messages").evaluate("box => box.scrollTop") == top + 68
         page.get_by_test_id("messages").press("Home")
         page.get_by_text("The newest").first.wait_for()
 
@@ -211,6 +215,19 @@ def test_the_settings_can_be_copied(sandbox: Sandbox, browser: Browser) -> None:
         ]
 
 
+def test_lines_to_copy_are_safe_to_paste(browser: Browser) -> None:
+    """Whatever stands in an address or a key is one word to the shell."""
+    with Sandbox(api_key="it's-$HOME") as sandbox:
+        sandbox._state.open("a'`id`$b@example.com", sandbox.api_key)
+        with opened(browser, sandbox) as page:
+            page.get_by_test_id("empty").wait_for()
+            command = page.locator("#send-command").inner_text()
+            assert shlex.split(command)[-3:] == ["a'`id`$b@example.com", "-T", "-"]
+            page.get_by_test_id("open-settings").click()
+            exports = page.get_by_test_id("export-lines").inner_text()
+            assert shlex.split(exports)[-1] == "TEMPMAILG_API_KEY=it's-$HOME"
+
+
 def test_a_mailbox_goes_by_button_and_by_expiry(sandbox: Sandbox, browser: Browser) -> None:
     """Deleted and expired mailboxes leave the list at once, with their mail."""
     first, second = mailbox(sandbox), mailbox(sandbox)
@@ -218,8 +235,10 @@ def test_a_mailbox_goes_by_button_and_by_expiry(sandbox: Sandbox, browser: Brows
         page.get_by_role("button", name=f"Delete {first}").click()
         page.get_by_role("button", name=f"Delete {first}").wait_for(state="detached")
         assert [box["email"] for box in control(sandbox, "GET", "mailboxes")] == [second]
+        page.get_by_test_id("mailbox").click()
         sandbox.clock.advance(601)
         page.get_by_test_id("mailbox").wait_for(state="detached")
+        page.get_by_text("This mailbox is gone").wait_for()
 
 
 def test_hostile_mail_does_nothing_on_the_page(sandbox: Sandbox, browser: Browser) -> None:

@@ -6,6 +6,8 @@ const WINDOW = 100; // messages that are fetched at once
 const SHOWN_SOURCE = 256 * 1024; // bytes of a source that are shown
 const PAGE = "/_sandbox/page";
 
+let events = null; // what happens in the sandbox, as it happens
+
 const byId = (id) => document.getElementById(id);
 const narrow = matchMedia("(max-width: 860px)");
 
@@ -40,6 +42,7 @@ function attempt(action) {
     } catch (error) {
       say(`That failed: ${error.message}`);
       showStatus("lost", `That failed: ${error.message}`);
+      setTimeout(showConnection, 5000);
     }
   };
 }
@@ -48,6 +51,11 @@ function showStatus(kind, text) {
   const status = byId("status");
   status.className = `status ${kind}`;
   if (status.textContent !== text) status.textContent = text;
+}
+
+function showConnection() {
+  if (events?.readyState === EventSource.OPEN) showStatus("live", "Live");
+  else showStatus("lost", "Reconnecting…");
 }
 
 async function copy(text, button) {
@@ -97,6 +105,9 @@ function life(seconds) {
   return hours ? `${hours}:${two(minutes)}:${two(whole % 60)} left` : `${minutes}:${two(whole % 60)} left`;
 }
 
+// As a POSIX shell reads it: an address may be made by a stranger's mail, and the line is made to be pasted.
+const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`);
+
 const sender = (message) => message.from_name || message.from_email || "(no sender)";
 const subject = (message) => message.subject.trim() || "(no subject)";
 
@@ -122,7 +133,7 @@ function showPane(name) {
 
 // ------------------------------------------------------------------------------------------------------------ mailboxes
 
-const mailboxes = { known: [], fetchedAt: 0, isFrozen: false };
+const mailboxes = { known: [], more: 0, fetchedAt: 0, isFrozen: false };
 
 async function loadMailboxes() {
   const answer = await ask(`${PAGE}/mailboxes`);
@@ -131,9 +142,9 @@ async function loadMailboxes() {
   mailboxes.isFrozen = answer.is_frozen;
   byId("count-all").textContent = answer.messages;
   byId("count-refused").textContent = answer.refused;
-  const more = answer.total - answer.mailboxes.length;
-  byId("more-mailboxes").hidden = more <= 0;
-  byId("more-mailboxes").textContent = `and ${more} older ones`;
+  mailboxes.more = answer.total - answer.mailboxes.length;
+  byId("more-mailboxes").hidden = mailboxes.more === 0;
+  byId("more-mailboxes").textContent = `and ${mailboxes.more} older ones`;
   showMailboxes();
 }
 
@@ -511,22 +522,26 @@ function showSettings() {
   byId("smtp-settings").textContent =
     `SMTP_HOST=${settings.smtp_host}\nSMTP_PORT=${settings.smtp_port}\nSMTP_TLS_PORT=${settings.smtp_tls_port}`;
   byId("export-lines").textContent =
-    `export TEMPMAILG_BASE_URL=${settings.base_url}\nexport TEMPMAILG_API_KEY=${settings.api_key}`;
+    `export TEMPMAILG_BASE_URL=${quoted(settings.base_url)}\nexport TEMPMAILG_API_KEY=${quoted(settings.api_key)}`;
 }
 
 function sendCommand(to) {
   const host = settings.smtp_host.includes(":") ? `[${settings.smtp_host}]` : settings.smtp_host;
-  return `printf 'Subject: Hello\\n\\nYour code is 481516.\\n' |\n  curl smtp://${host}:${settings.smtp_port} --mail-from app@example.org --mail-rcpt ${to} -T -`;
+  return `printf 'Subject: Hello\\n\\nYour code is 481516.\\n' |\n  curl smtp://${host}:${settings.smtp_port} --mail-from app@example.org --mail-rcpt ${quoted(to)} -T -`;
 }
 
 function showEmpty({ mailbox, isRefused }) {
-  const target = mailbox ?? mailboxes.known[0]?.email;
-  byId("empty-text").textContent = isRefused
-    ? "No mail was refused."
-    : mailbox ? "No mail yet: it shows here as it arrives."
-      : target ? "No mail yet: it shows here as it arrives." : "No mailbox yet: make one, and send to it.";
+  const isGone = mailbox && mailboxes.more === 0 && !mailboxes.known.some((box) => box.email === mailbox);
+  const target = isGone ? undefined : mailbox ?? mailboxes.known[0]?.email;
+  byId("empty-text").textContent = emptyText({ isRefused, isGone, target });
   byId("sample").hidden = byId("empty-send").hidden = isRefused || !target;
   byId("send-command").textContent = target ? sendCommand(target) : "";
+}
+
+function emptyText({ isRefused, isGone, target }) {
+  if (isRefused) return "No mail was refused.";
+  if (isGone) return "This mailbox is gone: it has expired, or was deleted.";
+  return target ? "No mail yet: it shows here as it arrives." : "No mailbox yet: make one, and send to it.";
 }
 
 const SAMPLE = {
@@ -587,15 +602,13 @@ function refreshSoon() {
 }
 
 const CHANGES = ["mailbox_created", "mailbox_deleted", "mailbox_expired", "message_delivered", "message_deleted", "mail_refused", "reset", "missed", "ready"];
-let events = null;
-
 function follow() {
   events?.close();
   events = null;
   if (document.hidden) return; // browsers allow six connections to a server: a page that nobody sees needs none
   events = new EventSource("/_sandbox/events");
-  events.addEventListener("open", () => showStatus("live", "Live"));
-  events.addEventListener("error", () => showStatus("lost", "Reconnecting…"));
+  events.addEventListener("open", showConnection);
+  events.addEventListener("error", showConnection);
   for (const kind of CHANGES) events.addEventListener(kind, refreshSoon);
   events.addEventListener("message_delivered", (event) => say(`New mail for ${JSON.parse(event.data).mailbox}`));
   events.addEventListener("mail_refused", (event) => say(`Mail refused: ${JSON.parse(event.data).reason}`));
