@@ -8,16 +8,17 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from support.virtual import START
 
-from tempmailg import AsyncClient, ConfigurationError, Message
+from tempmailg import AsyncClient, ConfigurationError, Mailbox, Message
 from tempmailg._waiting import _state
 from tempmailg._waiting._state import StateFile
-from tempmailg.sandbox import Sandbox
+from tempmailg.sandbox import Sandbox, Status
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -178,6 +179,89 @@ def test_a_kill_at_any_moment_leaves_a_whole_file(tmp_path: Path, lines: int) ->
         process.wait()
     seen = StateFile(path).load()["keep@example.com"]
     assert set(seen) >= {f"{number}" for number in range(last + 1)}
+
+
+# ---------------------------------------------------------------------------------------------- what was not delivered
+
+
+async def _rest(user: AsyncClient, service: Sandbox, box: Mailbox, state: Path | dict[str, list[str]]) -> set[str]:
+    """Return the subjects that a second watch delivers, up to a message that is sent later than all of them."""
+    await service.clock.sleep(2)
+    last = service.deliver(box, subject="last")
+    found = list[Message]()
+    async with user.watch(box, state=state) as watch:
+        while not found or found[-1].id != last:
+            found.append(await anext(watch))
+    return {message.subject for message in found} - {"last"}
+
+
+@pytest.fixture
+async def box(user: AsyncClient, service: Sandbox) -> Mailbox:
+    """A mailbox with five messages."""
+    mailbox = await user.create_mailbox()
+    for number in range(5):
+        service.deliver(mailbox, subject=f"{number}")
+    return mailbox
+
+
+@pytest.mark.parametrize("error", [None, LookupError("the consumer's own"), asyncio.CancelledError()], ids=repr)
+@pytest.mark.parametrize("taken", [0, 1, 2])
+async def test_leaving_a_watch_loses_no_message(
+    user: AsyncClient, service: Sandbox, box: Mailbox, tmp_path: Path, error: BaseException | None, taken: int
+) -> None:
+    """However a block is left, the file and `seen` hold what was handled, and nothing that waited to be delivered."""
+    path, first = tmp_path / "state", list[str]()
+    watch = user.watch(box, state=path)
+    with suppress(LookupError, asyncio.CancelledError):
+        async with watch:
+            first += [(await anext(watch)).subject for _ in range(taken)]
+            if not taken:
+                await service.clock.sleep(30)
+            if error is not None:
+                raise error
+    assert len(watch.seen()[box.email]) == max(0, taken - 1)
+    expected = {"0", "1", "2", "3", "4"} - set(first[:-1])
+    assert await _rest(user, service, box, watch.seen()) == expected
+    assert await _rest(user, service, box, path) == expected
+
+
+async def test_a_handler_that_fails_loses_no_message_beside_it(
+    user: AsyncClient, service: Sandbox, box: Mailbox, tmp_path: Path
+) -> None:
+    """What the other workers worked on, and what waited for them, comes again."""
+    path, handled = tmp_path / "state", set[str]()
+
+    async def handle(message: Message) -> None:
+        await service.clock.sleep(1)
+        if len(handled) == 2:
+            raise LookupError("never")
+        handled.add(message.subject)
+
+    async with user.watch(box, state=path) as watch:
+        with pytest.raises(LookupError, match="never"):
+            await watch.process(handle, workers=2, attempts=1)
+    assert await _rest(user, service, box, path) >= {"0", "1", "2", "3", "4"} - handled
+
+
+@pytest.mark.parametrize("how", ["client closed", "key refused"])
+async def test_a_watch_that_an_error_ends_loses_no_message(
+    user: AsyncClient, service: Sandbox, box: Mailbox, tmp_path: Path, how: str
+) -> None:
+    """A backlog that was there when the client was closed, or the key refused, is delivered by the next run."""
+    path = tmp_path / "state"
+    async with AsyncClient(transport=service.transport()) as client:
+        async with client.watch(box, state=path) as watch:
+            first = (await anext(watch)).subject
+            if how == "client closed":
+                await client.close()
+            else:
+                service.faults.next("list_messages", Status(401), times=4)
+                await service.clock.sleep(300)
+            assert watch.seen()[box.email] == []
+        assert watch.seen()[box.email] == []
+    service.faults.clear()
+    assert first in await _rest(user, service, box, path)
+    assert await _rest(user, service, box, watch.seen()) == {"0", "1", "2", "3", "4"}
 
 
 # ------------------------------------------------------------------------------------------------------------- workers
