@@ -12,6 +12,7 @@ from attrs import field, frozen
 from tempmailg import _errors as err
 from tempmailg import _wire as wire
 from tempmailg._budget import take_from_request_budget
+from tempmailg._headers import retry_after_of
 from tempmailg._models import Quota
 from tempmailg._public import public
 from tempmailg._quota import QuotaBook
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from tempmailg._endpoints import Call
     from tempmailg._quota import Preference
     from tempmailg._settings import Secret
-    from tempmailg.transport import ResponseStream, Transport
+    from tempmailg.transport import AnswerHeaders, ResponseStream, Transport
 
 __all__ = ["Attempt", "CallAttempts", "Core", "Sender"]
 
@@ -245,8 +246,7 @@ class Sender:
         response = await core.transport.request(
             _request_of(attempts.call, core, headers), timeout=attempts.left, max_bytes=wire.MAX_BODY
         )
-        attempts.status = response.status
-        core.quota_book.record_headers(response.headers)
+        attempts.record_answer(response.status, response.headers)
         return response
 
     async def open_once(self, attempts: CallAttempts, headers: Mapping[str, str]) -> ResponseStream:
@@ -255,8 +255,7 @@ class Sender:
         timeout = attempts.left
         deadline = transport.now() + timeout
         stream = await transport.stream(_request_of(attempts.call, self.core, headers), timeout=timeout)
-        attempts.status = stream.status
-        self.core.quota_book.record_headers(stream.headers)
+        attempts.record_answer(stream.status, stream.headers)
         if 200 <= stream.status < 300:
             return stream
         try:
@@ -286,7 +285,10 @@ class Sender:
 class CallAttempts:
     """The attempts at one call, and what is left of its deadline."""
 
-    __slots__ = ("attempt", "begun", "call", "core", "deadline", "may_have_run", "price", "sender", "started", "status")
+    __slots__ = (
+        *("attempt", "begun", "call", "core", "deadline", "headers", "may_have_run", "price", "sender", "started"),
+        "status",
+    )
 
     def __init__(self, call: Call[Any], sender: Sender) -> None:
         self.call = call
@@ -298,6 +300,7 @@ class CallAttempts:
         self.price = 0  # what the last retry took from the retry budget
         self.may_have_run = False
         self.status: int | None = None  # of the answer to this attempt
+        self.headers: AnswerHeaders | None = None  # the same
 
     @property
     def left(self) -> float:
@@ -315,8 +318,13 @@ class CallAttempts:
         except err.QuotaExceededError as error:
             raise self._finished(error) from None
         self.attempt += 1
-        self.status = None
+        self.status = self.headers = None
         self.begun = self.core.transport.now()
+
+    def record_answer(self, status: int, headers: AnswerHeaders) -> None:
+        """Take in that this attempt has an answer."""
+        self.status, self.headers = status, headers
+        self.core.quota_book.record_headers(headers)
 
     def succeeded(self) -> None:
         self._report(None)
@@ -326,6 +334,8 @@ class CallAttempts:
         """Return the seconds to wait before the next attempt; raise the failure if there must be none."""
         self._report(failure)
         transport = self.core.transport
+        if isinstance(failure, err.APIStatusError) and failure.retry_after is None and self.headers is not None:
+            failure.retry_after = retry_after_of(self.headers, transport.utcnow())  # a date, and none to count it from
         delay = retry_delay(failure, attempt=self.attempt, is_safe=self.call.is_safe, chance=transport.random())
         in_time = delay is not None and transport.now() + delay < self.deadline
         price = self.core.retries.take(failure) if in_time and self.attempt <= self.sender.max_retries else None

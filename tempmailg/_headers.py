@@ -61,15 +61,20 @@ def server_time_of(headers: AnswerHeaders) -> datetime | None:
     return _http_date(headers.get("Date"))
 
 
-def retry_after_of(headers: AnswerHeaders) -> float | None:
-    """Return the seconds that `Retry-After` asks for; a date counts from the answer's own, whatever our clock says."""
+def retry_after_of(headers: AnswerHeaders, now: datetime | None = None) -> float | None:
+    """Return the seconds that `Retry-After` asks for; a date counts from the answer's own, whatever our clock says.
+
+    Args:
+        headers: The answer's.
+        now: From when a date counts in an answer that has none of its own.
+    """
     values = headers.getall("Retry-After", [])
     if len(values) != 1:  # two of them contradict each other
         return None
     if values[0].isascii() and values[0].isdigit():
         return float(values[0][:20])
-    until, now = _http_date(values[0]), server_time_of(headers)
-    return max(0.0, (until - now).total_seconds()) if until and now else None
+    until, since = _http_date(values[0]), server_time_of(headers) or now
+    return max(0.0, (until - since).total_seconds()) if until and since else None
 
 
 def harmless(headers: AnswerHeaders) -> dict[str, str]:

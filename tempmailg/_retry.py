@@ -22,8 +22,9 @@ THROTTLED_RETRY_COST: Final = 5
 
 _THROTTLED: Final = frozenset({429, 503})
 
-# What a gateway or an overloaded service answers, and a moment later does not.
-_TRANSIENT: Final = frozenset({500, 502, 503, 504, *range(520, 525)})
+# What a gateway or an overloaded service answers, and a moment later does not. 520 to 530 are Cloudflare's and 598 and
+# 599 other proxies'; 501, 505 and 507, say, are answers that the next request gets, too.
+_TRANSIENT: Final = frozenset({500, 502, 503, 504, *range(520, 531), 598, 599})
 
 # The server gave up before it had read the request (408), or would not risk reading it yet (425).
 _UNREAD: Final = frozenset({408, 425})

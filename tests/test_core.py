@@ -8,6 +8,9 @@ import logging
 import pickle
 import re
 from collections.abc import Callable
+from contextlib import nullcontext
+from datetime import timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -116,6 +119,22 @@ async def test_a_lost_creation_says_that_the_mailbox_may_exist() -> None:
     with pytest.raises(err.APIConnectionError, match="the mailbox may exist") as caught:
         await client_of(ScriptedTransport(broken(sent=True))).create_mailbox()
     assert caught.value.sent
+
+
+@pytest.mark.parametrize(
+    ("days", "seconds", "sleeps"), [(0, 8, [10.0]), (1, 0, []), (2_000_000, 0, [])], ids=["soon", "far", "huge"]
+)
+async def test_a_date_to_retry_at_counts_from_our_clock_where_the_answer_has_none(
+    days: int, seconds: int, sleeps: list[float]
+) -> None:
+    """A Retry-After that is a date is obeyed without a Date header: waited for if it fits, raised at once if not."""
+    asked = timedelta(days=days, seconds=seconds)
+    until = format_datetime(ScriptedTransport().utcnow() + asked, usegmt=True)
+    transport = ScriptedTransport(refusal(429, Retry_After=until), EMPTY)
+    with nullcontext() if sleeps else pytest.raises(err.RateLimitError) as caught:
+        await client_of(transport, timeout=30).list_messages("box@example.com")
+    assert transport.sleeps == sleeps
+    assert caught is None or caught.value.retry_after == asked.total_seconds()
 
 
 async def test_retry_after_is_waited_for() -> None:

@@ -359,14 +359,14 @@ STATUSES = [
         (422, err.InvalidRequestError),
         (418, err.APIStatusError),
         (501, err.ServerError),
-        (530, err.ServerError),
+        (507, err.ServerError),
     ]
 ]
 UNREAD = [
     *(gets(f"{status}, then fine", [[refusal(status)], [FINE[list_messages]]], 2) for status in (408, 425)),
     *(posts(f"{status}, then fine", [[refusal(status)], [FINE[create_mailbox]]], 2) for status in (408, 425)),
 ]
-PASSING = [500, 502, 503, 504, 520, 521, 522, 523, 524]
+PASSING = [500, 502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 530, 598, 599]
 SERVER_ERRORS = [
     *(
         gets(f"{status}, always", [[refusal(status)]], 3, err.ServerError, "no", {"status": status})
@@ -435,7 +435,9 @@ THROTTLING = [
         {"retry_after": 86_400.0},
         naps=[],
     ),
-    gets("a date without Date", [[throttled("Sun, 28 Jun 2026 09:38:56 GMT")], [FINE[list_messages]]], 2, naps=[0.0]),
+    gets(
+        "a past date without Date", [[throttled("Sun, 28 Jun 2020 09:38:56 GMT")], [FINE[list_messages]]], 2, naps=[0.0]
+    ),
     *(
         gets(
             f"Retry-After: {value[:20]}",

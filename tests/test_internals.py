@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import aiohttp
+import aiosmtpd.smtp
 import pytest
 from aiohttp.client_proto import ResponseHandler
 
 from tempmailg import ConfigurationError
 from tempmailg._internals import NAMES, PrivateName, check_names
+from tempmailg.sandbox import _smtp_connection
+from tempmailg.sandbox._smtp_connection import NAMES as SMTP_NAMES
 
 TAKE_AWAY = """
-import aiohttp, inspect, sys, textwrap
+import aiohttp, aiosmtpd.smtp, sys
 from aiohttp.client_proto import ResponseHandler
 
 owner, name, set_by = sys.argv[1:]
-owner = {{"ResponseHandler": ResponseHandler}}.get(owner) or getattr(aiohttp, owner)
+owner = getattr(aiohttp, owner, None) or {{"ResponseHandler": ResponseHandler}}.get(owner) or aiosmtpd.smtp.SMTP
 if set_by == "None":
     delattr(owner, name)
 else:
@@ -37,6 +43,16 @@ except tempmailg.ConfigurationError as error:
     print(error)
 """
 )
+FIRST_SANDBOX = TAKE_AWAY.format(
+    use="""
+import tempmailg.sandbox
+try:
+    with tempmailg.sandbox.Sandbox(port=0, smtp_port=0):
+        pass
+except tempmailg.ConfigurationError as error:
+    print(error)
+"""
+)
 
 
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: name.name)
@@ -51,6 +67,27 @@ def test_a_release_without_a_private_name_is_refused_before_anything_is_sent(nam
         f"aiohttp {aiohttp.__version__} has no {name.owner.__name__}.{name.name}, on which"
     )
     assert "install an older aiohttp or a newer tempmailg" in process.stdout
+
+
+@pytest.mark.parametrize("name", SMTP_NAMES, ids=lambda name: name.name)
+def test_a_mail_library_without_a_private_name_is_refused_before_the_sandbox_runs(name: PrivateName) -> None:
+    """Each of aiosmtpd's names in the table, taken away or renamed, makes the sandbox fail with a clear error."""
+    arguments = (name.owner.__name__, name.name, str(name.set_by))
+    process = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FIRST_SANDBOX, *arguments], capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.startswith(f"aiosmtpd {version('aiosmtpd')} has no SMTP.{name.name}, on which")
+    assert "install an older aiosmtpd or a newer tempmailg" in process.stdout
+
+
+def test_the_tables_name_all_that_is_used_of_aiosmtpd() -> None:
+    """Each private attribute of aiosmtpd's class that the sandbox's own class reads, calls or replaces is checked."""
+    source = Path(_smtp_connection.__file__).read_text(encoding="utf-8")
+    used = set(re.findall(r"\b(?:self|super\(\)|Connection)\.(_[a-z]\w*)|def (_[a-z]\w*)", source))
+    code = Path(aiosmtpd.smtp.__file__).read_text(encoding="utf-8")
+    theirs = set(re.findall(r"(?:self\.|def )(_[a-z]\w*)", code))
+    assert {one or other for one, other in used} & theirs == {name.name for name in SMTP_NAMES}
 
 
 def test_all_missing_names_are_named_at_once() -> None:

@@ -542,7 +542,8 @@ STATUSES = [
     (504, err.ServerError, "safe"),
     (520, err.ServerError, "safe"),
     (524, err.ServerError, "safe"),
-    (525, err.ServerError, "never"),
+    *((status, err.ServerError, "safe") for status in (525, 526, 530, 598, 599)),
+    *((status, err.ServerError, "never") for status in (505, 507, 511, 519, 531, 597)),
     (302, err.APIResponseError, "never"),
 ]
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, AnyStr, Final, NoReturn, Protocol
 from aiosmtpd.smtp import MISSING, SMTP, AuthResult, Envelope, LoginPassword, Session, TLSSetupException
 from attrs import evolve
 
+from tempmailg._internals import PrivateName, check_names
 from tempmailg.sandbox._journal import SmtpEntry
 from tempmailg.sandbox._mail import clean_text
 from tempmailg.sandbox._smtp_faults import LateDelivery, SmtpDelay, SmtpDisconnect, SmtpReply
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from tempmailg.sandbox._smtp_faults import SmtpFault, SmtpFaults, SmtpStage
     from tempmailg.sandbox._state import State
 
-__all__ = ["Connection", "MailDoor"]
+__all__ = ["NAMES", "Connection", "MailDoor"]
 
 _END: Final = b"\r\n.\r\n"  # the one sequence that ends a mail: any laxer one would smuggle a second mail in
 _MAX_RECIPIENTS: Final = 1_000
@@ -43,6 +44,19 @@ _IGNORED_PARAMETERS: Final = frozenset({"RET", "ENVID", "NOTIFY", "ORCPT", "AUTH
 _TLS_HELLO: Final = b"\x16\x03"
 _HTTP_METHODS: Final = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "CONNECT", "TRACE", "PRI")
 _HTTP_ANSWER: Final = "421 4.7.0 This is a mail server, and the sandbox's HTTP port is another"
+
+NAMES: Final = (
+    PrivateName(SMTP, "_reader", set_by="_cb_client_connected"),
+    PrivateName(SMTP, "_handler_coroutine", set_by="__init__"),
+    PrivateName(SMTP, "_smtp_methods", set_by="__init__"),
+    PrivateName(SMTP, "_set_post_data_state"),
+    PrivateName(SMTP, "_authenticate"),
+    PrivateName(SMTP, "_getaddr"),
+    PrivateName(SMTP, "_getparams"),
+)
+"""What is used here of aiosmtpd although it is not public, as in `tempmailg._internals`."""
+
+check_names(NAMES)
 
 
 class MailDoor(Protocol):
