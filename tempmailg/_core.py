@@ -291,14 +291,15 @@ class CallAttempts:
     )
 
     def __init__(self, call: Call[Any], sender: Sender) -> None:
-        self.call = call
-        self.sender = sender
-        self.core = sender.core
-        self.started = self.begun = self.core.transport.now()
-        self.deadline = self.started + sender.timeout
-        self.attempt = 0
-        self.price = 0  # what the last retry took from the retry budget
-        self.may_have_run = False
+        self.call: Call[Any] = call
+        self.sender: Sender = sender
+        self.core: Core = sender.core
+        self.started: float = self.core.transport.now()
+        self.begun: float = self.started
+        self.deadline: float = self.started + sender.timeout
+        self.attempt: int = 0
+        self.price: int = 0  # what the last retry took from the retry budget
+        self.may_have_run: bool = False
         self.status: int | None = None  # of the answer to this attempt
         self.headers: AnswerHeaders | None = None  # the same
 

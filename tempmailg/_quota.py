@@ -77,14 +77,14 @@ class QuotaLedger:
     )
 
     def __init__(self, reserve: int) -> None:
-        self.reserve = reserve
+        self.reserve: int = reserve
         self._remaining: int | None = None  # the least that was declared since the last reset
         self._resets_at: datetime | None = None
         self._reset_at: float | None = None  # the same moment on our monotonic clock
         self._declared_at = -math.inf
         self._probe_gap = FIRST_PROBE
         self._has_asked = False  # an answer came, whether or not it declared the quota
-        self.spent = 0  # requests that the answers showed to be spent, by whomever
+        self.spent: int = 0  # requests that the answers showed to be spent, by whomever
         self.under_way: int = 0  # polls
 
     def update(self, quota: Quota, until_reset: float | None, now: float) -> None:
@@ -183,9 +183,9 @@ class QuotaBook:
         self._clocks = clocks
         self._quota: Quota | None = None
         self._unread: tuple[AnswerHeaders, float] | None = None  # of the last answer, and when it came
-        self.clock = ServiceClock()
-        self.ledger = QuotaLedger(reserve)
-        self.answers = 0  # to whatever this client has sent
+        self.clock: ServiceClock = ServiceClock()
+        self.ledger: QuotaLedger = QuotaLedger(reserve)
+        self.answers: int = 0  # to whatever this client has sent
 
     def record_headers(self, headers: AnswerHeaders) -> None:
         """Keep an answer's headers until the next `refresh`.

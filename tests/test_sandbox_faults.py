@@ -268,33 +268,36 @@ def test_a_wrong_script_is_refused_at_once() -> None:
         faults.randomly(0.5, [Status()], endpoints=["all"])
 
 
+WRONG: list[tuple[Any, tuple[Any, ...], str]] = [
+    (Status, (99,), "status"),
+    (Status, ("502",), "status"),
+    (HtmlPage, (200, b""), "body"),
+    (Headers, (["a"],), "headers"),
+    (Delay, (-1,), "seconds"),
+    (Slow, ("fast",), "rate"),
+    (Truncate, (-2,), "after"),
+    (Reset, (None,), "after"),
+    (Reply, (200, 1), "body"),
+    (Reply, (200, "\ud800"), "body"),
+    (Reply, (200, "", {"Content-Length": "1"}), "headers"),
+    (Reply, (200, "", {}, 1), "done"),
+    (Status, (True,), "status"),
+    (Status, (500, "\ud800"), "message"),
+    (Status, (500, "x", {"X": 5}), "headers"),
+    (Status, (500, "x", {"X": "a\r\nB: c"}), "headers"),
+    (Status, (500, "x", {"two words": "a"}), "headers"),
+    (Headers, ({"X": 5},), "headers"),
+    (RateLimited, ("x\r\nY: z",), "retry_after"),
+    (RateLimited, (-1,), "retry_after"),
+    (Delay, (float("nan"),), "seconds"),
+    (Delay, (float("inf"),), "seconds"),
+    (Delay, (True,), "seconds"),
+]
+
+
 @pytest.mark.parametrize(
     ("make", "arguments", "words"),
-    [
-        (Status, (99,), "status"),
-        (Status, ("502",), "status"),
-        (HtmlPage, (200, b""), "body"),
-        (Headers, (["a"],), "headers"),
-        (Delay, (-1,), "seconds"),
-        (Slow, ("fast",), "rate"),
-        (Truncate, (-2,), "after"),
-        (Reset, (None,), "after"),
-        (Reply, (200, 1), "body"),
-        (Reply, (200, "\ud800"), "body"),
-        (Reply, (200, "", {"Content-Length": "1"}), "headers"),
-        (Reply, (200, "", {}, 1), "done"),
-        (Status, (True,), "status"),
-        (Status, (500, "\ud800"), "message"),
-        (Status, (500, "x", {"X": 5}), "headers"),
-        (Status, (500, "x", {"X": "a\r\nB: c"}), "headers"),
-        (Status, (500, "x", {"two words": "a"}), "headers"),
-        (Headers, ({"X": 5},), "headers"),
-        (RateLimited, ("x\r\nY: z",), "retry_after"),
-        (RateLimited, (-1,), "retry_after"),
-        (Delay, (float("nan"),), "seconds"),
-        (Delay, (float("inf"),), "seconds"),
-        (Delay, (True,), "seconds"),
-    ],
+    WRONG,
 )
 def test_an_impossible_fault_is_refused_at_once(make: Any, arguments: tuple[Any, ...], words: str) -> None:
     """A fault that could not happen is refused where it is made, with the argument that is wrong."""

@@ -256,7 +256,7 @@ async def wait(
 ) -> None:
     """Wait for a message and print its id, or the code or link in it."""
     mailbox = session.mailbox(name)
-    ignore = await session.client.list_messages(mailbox) if only_new else []
+    ignore: Sequence[Message] = await session.client.list_messages(mailbox) if only_new else ()
     with session.screen.spinner(_waiting_line(session, mailbox, timeout)):
         value, text, hint = await _arrival(session.client, mailbox, answer, timeout=timeout, ignore=ignore, **criteria)
     session.screen.answer(value, text)
