@@ -439,7 +439,10 @@ _SEPARATORS: Final = tuple({"/", os.sep})
 
 
 def _text_of(to: str | os.PathLike[str]) -> str:
-    text = os.fsdecode(to)
+    try:
+        text = os.fsdecode(to)
+    except TypeError:
+        raise err.ConfigurationError(f"to must be a folder or the path of a file, not {to!r}") from None
     if not text:
         raise err.ConfigurationError("to must be a folder or the path of a file, not an empty text")
     return text

@@ -23,8 +23,8 @@ CROWD: Final = 16  # polls under way take at most one sixteenth of what is left,
 OUT_OF_ORDER: Final = 64  # answers overtake each other: only a greater rise of what remains is news
 DATE_GRAIN: Final = 2.0  # seconds: `Date` has whole ones, so less than this is no news
 
-FIRST_PROBE: Final = 30.0  # seconds until an exhausted quota without a reset is asked for again, doubled each time
-LAST_PROBE: Final = 3_600.0  # up to this
+LATE: Final = 30.0  # seconds: an answer that comes so soon after another may be the older one
+PROBE_GAP: Final = 60.0  # seconds between two polls where nothing is left and no reset is declared
 
 
 class ServiceClock:
@@ -67,7 +67,6 @@ class QuotaLedger:
     __slots__ = (
         "_declared_at",
         "_has_asked",
-        "_probe_gap",
         "_remaining",
         "_reset_at",
         "_resets_at",
@@ -82,7 +81,6 @@ class QuotaLedger:
         self._resets_at: datetime | None = None
         self._reset_at: float | None = None  # the same moment on our monotonic clock
         self._declared_at = -math.inf
-        self._probe_gap = FIRST_PROBE
         self._has_asked = False  # an answer came, whether or not it declared the quota
         self.spent: int = 0  # requests that the answers showed to be spent, by whomever
         self.under_way: int = 0  # polls
@@ -98,11 +96,7 @@ class QuotaLedger:
         before, is_new = self._remaining, quota.resets_at != self._resets_at or self._is_reset(now)
         if before is not None and quota.remaining < before:
             self.spent += before - quota.remaining
-        if quota.remaining > self.reserve:
-            self._probe_gap = FIRST_PROBE
-        elif before is not None and now >= self._declared_at + self._probe_gap:
-            self._probe_gap = min(LAST_PROBE, 2 * self._probe_gap)
-        is_late = now - self._declared_at < FIRST_PROBE and before is not None  # it may be older than the last one
+        is_late = now - self._declared_at < LATE and before is not None  # it may be older than the last one
         if not is_late or is_new or before is None or not before <= quota.remaining <= before + OUT_OF_ORDER:
             self._remaining = quota.remaining
         self._resets_at = quota.resets_at
@@ -137,14 +131,18 @@ class QuotaLedger:
         """Return from when on a poll is allowed, by our monotonic clock; -inf if at once.
 
         What forbids polls never depends on an answer that only a poll can bring: without a reset to wait for, the
-        quota is asked for again from time to time.
+        quota is asked for again at a slow and steady pace.
         """
         if self.left(now) > 0:
             return -math.inf
         if self._reset_at is not None:
             return self._reset_at
-        at = self._declared_at + self._probe_gap
+        at = self._declared_at + PROBE_GAP
         return at if at > now else -math.inf
+
+    def lacks_reset(self, now: float) -> bool:
+        """Say whether nothing is left and no reset is known, so that only a poll can bring news."""
+        return self.left(now) <= 0 and self._reset_at is None
 
     def has_room(self, now: float) -> bool:
         """Say whether one more poll may be under way, so that many of them do not overstep the quota together.

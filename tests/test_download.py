@@ -99,11 +99,12 @@ async def test_an_impossible_path_costs_no_request(tmp_path: Path, to: str) -> N
     assert not server.requests
 
 
-async def test_an_empty_path_is_refused() -> None:
-    """An empty text is no folder, least of all the current one."""
+@pytest.mark.parametrize("to", ["", None, 5])
+async def test_what_is_no_path_is_refused(to: Any) -> None:
+    """An empty text is no folder, least of all the current one; neither is None."""
     async with serving(whole()) as (client, server):
         with pytest.raises(ConfigurationError, match="to must be"):
-            await client.download_attachment(PAIR, "")
+            await client.download_attachment(PAIR, to)
     assert not server.requests
 
 

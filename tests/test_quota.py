@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tempmailg import Quota
-from tempmailg._quota import CROWD, FIRST_PROBE, LAST_PROBE, OUT_OF_ORDER, QuotaLedger, ServiceClock
+from tempmailg._quota import CROWD, OUT_OF_ORDER, PROBE_GAP, QuotaLedger, ServiceClock
 
 NOON = datetime(2026, 6, 28, 12, tzinfo=UTC)
 
@@ -123,19 +123,17 @@ def _begun(ledger: QuotaLedger, now: float) -> bool:
 
 @pytest.mark.parametrize("until_reset", [None, -5.0])
 def test_an_empty_quota_without_a_reset_is_asked_for_again(until_reset: float | None) -> None:
-    """What forbids polls never depends on an answer that only a poll can bring; the probes become rarer."""
+    """What forbids polls never depends on an answer that only a poll can bring; the pace of the probes is steady."""
     ledger = QuotaLedger(0)
     ledger.update(quota(0, resets_at=None), until_reset, 0.0)
-    assert ledger.opens_at(1.0) == FIRST_PROBE
-    now, gaps = 0.0, list[float]()
+    assert ledger.opens_at(1.0) == PROBE_GAP
+    now = 0.0
     for _ in range(12):
-        at = ledger.opens_at(now)
-        gaps.append(at - now)
-        now = at
+        assert ledger.lacks_reset(now)
+        assert ledger.opens_at(now) == now + PROBE_GAP
+        now += PROBE_GAP
         assert ledger.opens_at(now) == -math.inf
         ledger.update(quota(0, resets_at=None), until_reset, now)
-    assert gaps[:3] == [FIRST_PROBE, 2 * FIRST_PROBE, 4 * FIRST_PROBE]
-    assert gaps[-1] == LAST_PROBE
-    now += FIRST_PROBE
+    now += PROBE_GAP
     ledger.update(quota(5, resets_at=None), until_reset, now)
     assert ledger.opens_at(now) == -math.inf

@@ -6,6 +6,7 @@ import asyncio
 import pickle
 import re
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,6 +14,7 @@ from support.virtual import START, http_date, listing, message, others, transpor
 
 from tempmailg import (
     APIConnectionError,
+    APITimeoutError,
     AsyncClient,
     AuthenticationError,
     ClientClosedError,
@@ -643,6 +645,92 @@ async def test_a_quota_that_is_used_up_ends_a_wait(user: AsyncClient, service: S
     )
     with pytest.raises(QuotaExceededError):
         await user.wait_for_message(mailbox)
+
+
+NOTHING_LEFT: dict[str, Any] = {"X_RateLimit_Limit": "50", "X_RateLimit_Used": "50", "X_RateLimit_Remaining": "0"}
+NO_RESETS: dict[str, dict[str, Any]] = {
+    "missing": {},
+    "past": {"X_RateLimit_Reset": "2020-01-01T00:00:00+05:00"},
+    "epoch": {"X_RateLimit_Reset": "1777777777"},
+}
+
+
+@pytest.mark.parametrize("reset", NO_RESETS.values(), ids=NO_RESETS)
+async def test_an_exhausted_quota_without_a_reset_forbids_no_wait(reset: dict[str, Any]) -> None:
+    """Each wait polls at once and when it ends, and finds mail, though answers go on saying that nothing is left."""
+    mails: list[dict[str, Any]] = []
+    client = virtual_client(lambda _number, _request: listing(*mails, **NOTHING_LEFT, **reset))
+    times = transport_of(client).times
+    await client.list_messages(BOX)
+    for _ in range(3):
+        times.clear()
+        begun = transport_of(client).now()
+        with pytest.raises(WaitTimeoutError):
+            await client.wait_for_message(BOX, timeout=20)
+        assert [time - begun for time in times] == pytest.approx([0, 19], abs=0.5)
+    async with client.expect_message(BOX, timeout=20):
+        mails.append(message("code", after=60, content="Your code is 482913"))
+    assert await client.wait_for_code(BOX, timeout=3) == "482913"
+    assert client.forecast().waits == 0
+
+
+@pytest.mark.parametrize("reset", NO_RESETS.values(), ids=NO_RESETS)
+async def test_an_exhausted_quota_without_a_reset_is_probed_at_a_steady_pace(reset: dict[str, Any]) -> None:
+    """A long wait and a watch poll every minute, and at their usual pace once an answer says that there is a quota."""
+    left: dict[str, Any] = {**NOTHING_LEFT, **reset}
+    client = virtual_client(lambda _number, _request: listing(**left))
+    times, clock = transport_of(client).times, transport_of(client).clock
+    await client.list_messages(BOX)
+    async with client.watch(BOX) as watch:
+        pending = asyncio.create_task(anext(watch))
+        await clock.sleep(601)
+        assert [round(after - before) for before, after in pairwise(times)] == [60] * 10
+        with pytest.raises(WaitTimeoutError):
+            await client.wait_for_message(BOX, timeout=100)
+        assert len(times) <= 11 + 4
+        left.update(X_RateLimit_Remaining="40000", X_RateLimit_Reset=(START + timedelta(days=20)).isoformat())
+        await clock.sleep(60)
+        times.clear()
+        with pytest.raises(WaitTimeoutError):
+            await client.wait_for_message(BOX, timeout=60)
+        assert len(times) > 5
+        pending.cancel()
+        await asyncio.wait({pending})
+
+
+async def test_a_service_that_refuses_is_not_probed_at_the_end_of_a_wait() -> None:
+    """Where the service itself says 429 and no reset, a wait that ends before the next probe ends with its word."""
+    client = virtual_client(lambda _number, _request: listing(status=429, **NOTHING_LEFT))
+    for count in (1, 2):
+        with pytest.raises(QuotaExceededError):
+            await client.wait_for_message(BOX, timeout=30)
+        assert len(transport_of(client).times) == count
+
+
+async def test_a_probe_that_got_no_answer_is_made_again() -> None:
+    """A fault says nothing of the quota, so it costs a wait no more than at any other time."""
+
+    def answer(number: int, _request: Request) -> Response:
+        return listing(status=502) if number == 2 else listing(*([message("m")] if number > 2 else []), **NOTHING_LEFT)
+
+    client = virtual_client(answer)
+    await client.list_messages(BOX)
+    assert (await client.wait_for_message(BOX, timeout=30)).id == "m"
+    assert transport_of(client).now() < 10
+
+
+async def test_a_poll_that_is_under_way_at_the_deadline_counts() -> None:
+    """A service that accepts and never answers is named as that, and the poll is in the count."""
+    client = virtual_client(lambda _number, _request: listing(), latency=1_000)
+    with pytest.raises(WaitTimeoutError, match=r"1 polls took 0 requests.*has not answered a poll") as caught:
+        await client.wait_for_message(BOX, timeout=3)
+    assert (caught.value.polls, caught.value.quota_spent) == (1, 0)
+    assert isinstance(caught.value.last_error, APITimeoutError)
+    assert caught.value.last_error.sent
+    with pytest.raises(WaitTimeoutError) as caught:
+        await client.wait_for_code(BOX, timeout=30)
+    assert caught.value.polls == len(transport_of(client).times) - 1
+    assert "not answered" in str(caught.value.last_error)
 
 
 async def test_looks_start_again_after_the_reset() -> None:

@@ -278,14 +278,59 @@ async def test_another_mailbox_may_be_cheaper(user: AsyncClient, service: Sandbo
         ("\uff23\uff2f\uff24\uff25 12", "code"),
         ("STRASSE", "straße"),
         ("Cafe\u0301", re.compile("Café")),
+        ("Your  order\tis\u2003ready", "order is ready"),
+        ("Your order", "Your \t order"),
+        ("Con\u00adfirm your e\u200bmail", "confirm your email"),
+        ("Confirm", "\ufeffConfirm"),
+        ("Con\u00adfirm  it", re.compile("Confirm it")),
+        ("\u0130stanbul", "istanbul"),
+        ("istanbul", "\u0130STANBUL"),
     ],
 )
 async def test_texts_are_compared_as_they_are_read(
     user: AsyncClient, service: Sandbox, mailbox: Mailbox, subject: str, wanted: Any
 ) -> None:
-    """Two spellings of one text are equal: decomposed letters, no-break spaces, wide letters, any case."""
+    """Two spellings of one text are equal: decomposed and wide letters, blanks, invisible characters, case."""
     service.deliver(mailbox, subject=subject)
     assert (await user.wait_for_message(mailbox, subject=wanted, timeout=3)).subject == subject
+
+
+async def test_letters_that_differ_stay_different(user: AsyncClient, service: Sandbox, mailbox: Mailbox) -> None:
+    """Comparing as one reads goes no further: accents and blanks between words count."""
+    service.deliver(mailbox, subject="Cafe ouvert")
+    for wanted in ("Café", "Cafeouvert"):
+        with pytest.raises(WaitTimeoutError):
+            await user.wait_for_message(mailbox, subject=wanted, timeout=1)
+
+
+@pytest.mark.parametrize(
+    ("method", "options", "text"),
+    [
+        ("wait_for_message", {"ignore": 5}, "ignore must be a list"),
+        ("wait_for_message", {"ignore": [5]}, "ignore must hold messages or their ids"),
+        ("wait_for_code", {"ignore": [None]}, "ignore must hold messages or their ids"),
+        ("wait_for_message", {"subject": ""}, "subject must be text to find.*leave it out"),
+        ("wait_for_message", {"sender": " "}, "sender must be text to find"),
+        ("wait_for_message", {"body": "\u200b"}, "body must be text to find"),
+        ("wait_for_link", {"contains": ""}, "contains must be text to find"),
+        ("wait_for_link", {"text": "\n"}, "text must be text to find"),
+        ("wait_for_link", {"contains": 5}, "contains must be text"),
+    ],
+)
+async def test_criteria_that_say_nothing_are_refused(
+    user: AsyncClient, service: Sandbox, method: str, options: dict[str, Any], text: str
+) -> None:
+    """What would match every message, or cannot be compared, is refused before a request is sent."""
+    with pytest.raises(ConfigurationError, match=text):
+        await getattr(user, method)(BOX, **options)
+    assert not service.journal
+
+
+@pytest.mark.parametrize("state", [[1], [], 5, {"a@b.example": 5}, {"a@b.example": [5]}], ids=repr)
+async def test_a_state_that_is_none_is_refused(user: AsyncClient, state: Any) -> None:
+    """The call says at once what a state must be."""
+    with pytest.raises(ConfigurationError, match=r"what watch\.seen\(\) returned"):
+        user.watch(BOX, state=state)
 
 
 async def test_a_message_whose_content_changes_is_judged_again() -> None:

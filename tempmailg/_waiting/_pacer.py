@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from attrs import frozen
 
 from tempmailg._public import public
+from tempmailg._quota import PROBE_GAP
 from tempmailg._waiting._arrivals import Arrivals
 from tempmailg._waiting._learned import as_mapping
 from tempmailg._waiting._planner import (
@@ -144,7 +145,7 @@ class Pacer:
 
     def _supply(self, now: float) -> Supply:
         left, seconds = self._book.ledger.left(now), self._book.ledger.until_reset(now)
-        if left == math.inf:
+        if left == math.inf or self._book.ledger.lacks_reset(now):  # then the ledger lets few polls through, evenly
             return Supply(UNKNOWN_QUOTA, UNKNOWN_PERIOD)
         return Supply(max(0.0, left), max(1.0, UNKNOWN_PERIOD if seconds is None else seconds))
 
@@ -165,13 +166,15 @@ class Pacer:
             _log.warning(
                 "watched mailboxes need %.3g polls a second, but the quota allows %.3g until it starts again",
                 self._wanted,
-                self._wanted / self.plan.minimum,
+                self.rates[1],
             )
 
     @property
     def rates(self) -> tuple[float, float]:
         """The polls a second that watched mailboxes want at least, and those that they get."""
-        return self._wanted, self._wanted / self.plan.minimum
+        allowed = self._wanted / self.plan.minimum
+        is_probed = self._book.ledger.lacks_reset(self._book.now())
+        return self._wanted, min(allowed, 1 / PROBE_GAP) if is_probed else allowed
 
     def forecast(self, timeout: float | None, now: float) -> Forecast:
         """Return what a wait of `timeout` seconds is expected to cost."""
@@ -182,11 +185,12 @@ class Pacer:
         cost = self.arrivals.cost(seconds, stretch)
         demand = experience.demand(self._claim, supply.seconds, (0.0, 0.0), now)
         rest = supply.left - demand.known.last - demand.known.minimum / self.plan.minimum - demand.foreign
-        is_known = self._book.ledger.left(now) < math.inf
+        left = self._book.ledger.left(now)
+        waits = 0 if left <= 0 else int(max(0.0, rest) / max(0.5, cost.requests))
         return Forecast(
             requests=cost.requests,
             delay=cost.delay,
-            waits=int(max(0.0, rest) / max(0.5, cost.requests)) if is_known else None,
+            waits=waits if left < math.inf else None,
             stretch=stretch,
             seconds=self._book.ledger.until_reset(now),
         )

@@ -32,8 +32,9 @@ call `join`, `leave` and `resume` at any time, but they never block.
 1. An inbox has at least one listener; a listener's inboxes know it. The last one to leave takes the inbox with it.
 2. An inbox is polled once at a time.
 3. While there is an inbox, there is a poll or an alarm, or every inbox is paused: nothing that is due is forgotten.
-4. A poll begins only if the quota has a request above the reserve. Of those, one is kept for each inbox in `_lasts`:
-   only a last poll may take it. So no mailbox expires unpolled while requests remain.
+4. A poll begins only if the quota has a request above the reserve; where it has none and the service declares no usable
+   reset, a probe is made every minute, and at the beginning and the end of each wait. Of those requests, one is kept
+   for each inbox in `_lasts`: only a last poll may take it. So no mailbox expires unpolled while requests remain.
 5. One answer ends nothing. A mailbox is gone when the service itself says so after its expiry, or twice before;
    a key is refused when the service itself says so twice in a row. Everything else is a fault, and repeated.
 6. A deadline that passed while the process stood still is put off once, until the poll that was due before it was made.
@@ -167,13 +168,14 @@ class Poller:
     # -- what others may ask ----------------------------------------------------------------------------------------
 
     def check_quota(self) -> None:
-        """Raise if nothing is left above the reserve.
+        """Raise if nothing is left above the reserve, and the service says until when.
 
         Raises:
             QuotaExceededError: So it is.
         """
         self._book.refresh()
-        if self._book.ledger.opens_at(self._transport.now()) > -math.inf:
+        now = self._transport.now()
+        if self._book.ledger.opens_at(now) > -math.inf and not self._book.ledger.lacks_reset(now):
             raise self._out_of_quota()
 
     def error_of(self, email: str) -> err.TempMailError | None:
@@ -190,6 +192,11 @@ class Poller:
         """Return how long a mailbox is expected to be there, in seconds."""
         inbox = self._inboxes.get(email)
         return 0.0 if inbox is None else self.pacer.life_of(inbox, self._transport.now())
+
+    def under_way_for(self, email: str) -> float | None:
+        """Return for how many seconds a mailbox's poll has waited for its answer; None if there is no such poll."""
+        inbox = self._inboxes.get(email)
+        return None if inbox is None or inbox.poll is None else self._transport.now() - inbox.begun
 
     def unpaid(self) -> list[str]:
         """Return the mailboxes that will expire unpolled, since the quota has no request for them before its reset."""
@@ -362,7 +369,7 @@ class Poller:
     def _may_spend(self, inbox: Inbox, now: float) -> bool:
         """Say whether the quota has a request for a poll; if not, put it off, or end who cannot wait so long."""
         opens_at = self._book.ledger.opens_at(now)
-        if opens_at > -math.inf:
+        if opens_at > -math.inf and not self._may_probe(inbox, now):
             self._put_off(inbox, self._out_of_quota(), now)
             return False
         slot = self.pacer.last_slot(inbox, now)
@@ -381,17 +388,41 @@ class Poller:
         if end is not None and now >= end:  # there is nothing to wait for, and no request left to ask for evidence
             self._gone(inbox, error)
             return
-        opens_at = self._book.ledger.opens_at(now)
-        is_reset = self._book.ledger.until_reset(now) is not None
+        opens_at = self._opens_at(inbox, now)
+        is_probed = self._book.ledger.lacks_reset(now)  # so a watch goes on: its next poll does not hang on a reset
         for listener in inbox.listeners:
-            if (listener.is_urgent and not is_reset) or not listener.outwaits(opens_at - now):
+            if not listener.outwaits(opens_at - now) and (listener.is_urgent or not is_probed):
                 listener.on_end(error)
         if inbox.listeners:
             (self._urgent if inbox.is_urgent else self._patient).set(inbox, opens_at)
             self._lasts.drop(inbox)
 
+    def _may_probe(self, inbox: Inbox, now: float) -> bool:
+        """Say whether a wait may poll though nothing seems to be left: the service says nothing of a reset.
+
+        A wait polls once when it begins and once when it ends, unless the service itself refuses a poll meanwhile.
+        """
+        if not (inbox.is_urgent and self._book.ledger.lacks_reset(now)):
+            return False
+        is_unanswered = inbox.faults > 0 and not isinstance(inbox.error, err.QuotaExceededError)
+        return inbox.begun < inbox.awaited_since or is_unanswered or self._final_poll(inbox) <= now
+
+    def _opens_at(self, inbox: Inbox, now: float) -> float:
+        """Return from when on an inbox may be polled that may not be polled now."""
+        opens_at = self._book.ledger.opens_at(now)
+        return min(opens_at, self._final_poll(inbox)) if self._book.ledger.lacks_reset(now) else opens_at
+
+    def _final_poll(self, inbox: Inbox) -> float:
+        """Return when the next wait at an inbox ends with a poll; never if the service has refused the last one."""
+        if isinstance(inbox.error, err.QuotaExceededError):
+            return math.inf
+        times = [each.last_poll for each in inbox.listeners if each.is_urgent and each.last_poll is not None]
+        return min((time for time in times if inbox.begun < time), default=math.inf)
+
     def _is_scarce(self, now: float) -> bool:
-        """Say whether the requests that are left are all needed for last polls."""
+        """Say whether the requests that are left are all needed for last polls; where none is, this poll is a probe."""
+        if self._book.ledger.lacks_reset(now):
+            return False
         left = self._book.ledger.left(now) - self._book.ledger.under_way
         return left <= len(self._lasts) and left <= len(self._kept(now))
 
@@ -404,9 +435,11 @@ class Poller:
     def _out_of_quota(self, reason: str = "") -> err.QuotaExceededError:
         quota = self._book.quota
         resets_at = quota.resets_at if quota else None
+        is_ahead = self._book.ledger.until_reset(self._transport.now()) is not None
+        start = resets_at.isoformat() if resets_at and is_ahead else "a time that the service does not declare"
         error = err.QuotaExceededError(
             f"{reason or 'the quota is down to the reserve of this client (quota_reserve)'}, so no poll was sent; "
-            f"it starts again at {resets_at.isoformat() if resets_at else 'a time that the service does not declare'}",
+            f"it starts again at {start}",
             call="list_messages",
             quota=quota,
         )

@@ -436,9 +436,19 @@ class _Wait(Listener):
         asked = error.retry_after if isinstance(error, err.APIStatusError) else None
         return asked is not None and not self.outwaits(asked)
 
+    def _count_unanswered(self) -> None:
+        """Count the poll that is under way when the time is over: its request was sent and may have cost something."""
+        seconds = self._poller.under_way_for(self.email)
+        if seconds is None:
+            return
+        self._polls += 1
+        text = f"the service has not answered a poll of {self.email} within {seconds:.1f} s"
+        self._last_error = err.APITimeoutError(text, sent=True, call="list_messages", attempts=1, elapsed=seconds)
+
     def _timed_out(self) -> err.WaitTimeoutError:
         core = self.sender.core
         waited = core.transport.now() - self._started
+        self._count_unanswered()
         unreadable = tuple(f"a message that cannot be read: {error}" for error in self._bad)
         rejected = (*self._rejected.values(), *unreadable)
         text = [
