@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import sys
+from typing import Final
 
 from tempmailg import _signals as signals
+
+_INTERRUPTED: Final = 130
 
 
 def main() -> None:
@@ -13,10 +16,17 @@ def main() -> None:
     try:
         status = _run()
     except KeyboardInterrupt:  # before or after the command itself
-        status = 130
+        status = _INTERRUPTED
     signals.leave_signals_to_the_system()
-    ended_by = signals.received()
-    sys.exit(128 + ended_by if status and ended_by else status)
+    sys.exit(_status_after(signals.received(), status))
+
+
+def _status_after(ended_by: int | None, status: int) -> int:
+    """Return the exit status, with the signal that ended the command: by one is how a sandbox is meant to end."""
+    if not status or ended_by is None:
+        return status
+    is_sandbox = sys.argv[1:2] == ["sandbox"]  # which may not have got as far as to know that itself
+    return 0 if is_sandbox and status == _INTERRUPTED else 128 + ended_by
 
 
 def _run() -> int:

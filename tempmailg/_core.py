@@ -233,14 +233,6 @@ class Sender:
 
         return await self.with_retries(call, send)
 
-    async def open(self, call: Call[Any], headers: Mapping[str, str]) -> ResponseStream:
-        """Send a call with further headers and return when the headers of a successful answer are there."""
-
-        async def send(attempts: CallAttempts) -> ResponseStream:
-            return await self.open_once(attempts, headers)
-
-        return await self.with_retries(call, send)
-
     async def _request(self, attempts: CallAttempts, headers: Mapping[str, str]) -> Response:
         core = self.core
         response = await core.transport.request(

@@ -182,6 +182,7 @@ class _Transfer:
         self.call = endpoints.stream_attachment(attachment)
         self.meter = _Meter(options.progress, sender.core.transport.now)
         self._sender = sender
+        self._name = endpoints.names_of(attachment)[1]
         self._known = attachment.size if isinstance(attachment, Attachment) else None
         self._part = part
         self._options = options
@@ -218,7 +219,7 @@ class _Transfer:
         transport, limit = self._sender.core.transport, self._options.speed_limit()
         if stream.status == 206 and self._validator is not None:
             return BodyReader(stream, transport, limit, size=self._rest_in(stream))
-        reader = whole_body(stream, transport, limit, self._known)
+        reader = await whole_body(stream, transport, limit, self._name, self._known)
         await self._part.restart()
         self._validator, self._total = _strong_etag(stream), reader.size
         return reader

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, Self
 
 from tempmailg import _errors as err
+from tempmailg import _wire as wire
+from tempmailg._body import clean
 from tempmailg._endpoints import names_of
 from tempmailg._models import Attachment
 from tempmailg._public import public
+from tempmailg.transport import Response
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tempmailg._core import Sender
+    from tempmailg._core import CallAttempts, Sender
     from tempmailg._endpoints import Call
     from tempmailg.transport import AnswerHeaders, ResponseStream, Transport
 
@@ -24,6 +28,14 @@ __all__ = ["IDENTITY", "AttachmentStream", "BodyReader", "SpeedLimit", "declared
 IDENTITY: Final[Mapping[str, str]] = {"Accept-Encoding": "identity", "Accept": "*/*"}  # a file is of any type
 
 _DIGITS = re.compile(r"[0-9]{1,18}")
+
+_MOST_OF_REFUSAL: Final = 64 * 1024  # bytes of an answer that is no file, read for the reason that it gives
+
+# Of these two kinds are also refusals and the pages of proxies. The extensions are those of files that are of them.
+_JSON: Final = re.compile(r"application/(?:[\w.-]+\+)?json|text/json", re.IGNORECASE)
+_HTML: Final = re.compile(r"text/html|application/xhtml\+xml", re.IGNORECASE)
+_JSON_NAME: Final = re.compile(r"\.(?:\w*json\w*|map|webmanifest|ipynb|har)", re.IGNORECASE)
+_HTML_NAME: Final = re.compile(r"\.(?:[xsp]?html?|xht|php|aspx?|jsp)", re.IGNORECASE)
 
 
 class SpeedLimit:
@@ -119,26 +131,62 @@ class BodyReader:
         self._stream.close()
 
 
-def whole_body(stream: ResponseStream, transport: Transport, limit: SpeedLimit, known: int | None) -> BodyReader:
+async def whole_body(
+    stream: ResponseStream, transport: Transport, limit: SpeedLimit, name: str, known: int | None
+) -> BodyReader:
     """Return a reader of an answer that is to carry a whole attachment.
 
     A body that is ended by the connection's end looks whole wherever it was cut, and so does a compressed one; then the
-    size that the message told is what it must have at least.
+    size that the message declares is what it must have at least. A page or JSON may be another's answer instead of the
+    file, so the file's name or its size must agree.
 
     Args:
         stream: The answer.
         transport: Whose clock measures the time spent waiting for the service.
         limit: The slowest acceptable speed.
-        known: The attachment's size as its message tells it, if it does; what the answer declares goes before it.
+        name: The attachment's name.
+        known: The attachment's size as its message declares it, if it does; what the answer declares goes before it.
 
     Raises:
+        RequestRejectedError: The service refused to send the file.
         APIResponseError: The answer is none to the question, or nothing could tell a cut body from a whole one.
     """
+    known = known if known and known > 0 else None
     if stream.status != 200:
         raise _unusable(f"status {stream.status} where a whole file was asked for")
     if is_coded(stream.headers) and known is None:
         raise _unusable("it is compressed, although that was declined, so a cut file would look whole")
-    return BodyReader(stream, transport, limit, size=declared_size(stream.headers), least=known or 0)
+    size = declared_size(stream.headers)
+    kind = (stream.headers.get("Content-Type") or "").partition(";")[0].strip()
+    is_ambiguous = bool(_JSON.fullmatch(kind) or _HTML.fullmatch(kind))
+    if is_ambiguous and not _is_the_file(kind, name, size, known):
+        raise await _no_file(stream, BodyReader(stream, transport, limit, size=size), kind, name)
+    if is_ambiguous and size is None:
+        size = known or None
+    return BodyReader(stream, transport, limit, size=size, least=known or 0)
+
+
+def _is_the_file(kind: str, name: str, size: int | None, known: int | None) -> bool:
+    """Say whether an answer that is a page or JSON can be the attachment: by its exact size, or else by its name."""
+    if known and size is not None:
+        return size == known
+    extension = PurePosixPath(name).suffix
+    return not extension or bool((_JSON_NAME if _JSON.fullmatch(kind) else _HTML_NAME).fullmatch(extension))
+
+
+async def _no_file(stream: ResponseStream, reader: BodyReader, kind: str, name: str) -> err.TempMailError:
+    """Return the error for an answer that is not the attachment, with the reason that it gives."""
+    body = b""
+    while len(body) < _MOST_OF_REFUSAL and (chunk := await reader.read()):
+        body += chunk
+    response = Response(stream.status, stream.headers, body)
+    refusal = wire.refusal_in(response) if _JSON.fullmatch(kind) else None
+    if refusal is not None:
+        return refusal
+    problem = (
+        f"it is {clean(kind)} of another size or kind than the attachment {name[:60]!r}: a page of a proxy, perhaps"
+    )
+    return wire.unusable(response, problem, err.UnreadableResponseError)
 
 
 def _unusable(problem: str) -> err.UnreadableResponseError:
@@ -187,15 +235,19 @@ class AttachmentStream:
     async def __aenter__(self) -> Self:
         if self._reader is not None:
             raise err.ConfigurationError("an attachment stream can be entered once: call stream_attachment again")
-        stream = await self._sender.open(self._call, IDENTITY)
+        self._reader = await self._sender.with_retries(self._call, self._begin)
+        self.size = self._reader.size
+        return self
+
+    async def _begin(self, attempts: CallAttempts) -> BodyReader:
+        stream = await self._sender.open_once(attempts, IDENTITY)
         try:
-            self._reader = whole_body(stream, self._sender.core.transport, self._limit, self._known)
-        except err.APIResponseError:
+            reader = await whole_body(stream, self._sender.core.transport, self._limit, self.name, self._known)
+        except BaseException:
             stream.close()
             raise
-        self.size = self._reader.size
         self.content_type = stream.headers.get("Content-Type") or ""
-        return self
+        return reader
 
     async def __aexit__(self, *exc_info: object) -> None:
         if self._reader is not None:

@@ -30,9 +30,11 @@ __all__ = [
     "decode",
     "decode_messages",
     "quota_of",
+    "refusal_in",
     "server_time_of",
     "status_error",
     "tells_quota_and_time",
+    "unusable",
 ]
 
 T = TypeVar("T")
@@ -126,6 +128,12 @@ _READERS: Final[dict[object, Callable[[Response], Any]]] = {
     bytes: _body,
 }
 """What reads the answers whose value does not stand under `data`, by the type that the call returns."""
+
+
+def refusal_in(response: Response) -> err.RequestRejectedError | None:
+    """Return the refusal that an answer of a good status holds; None if it is anything else."""
+    envelope = _envelope(response)
+    return envelope if isinstance(envelope, err.RequestRejectedError) else None
 
 
 # The functions below that see raw values return what is wrong with them instead of raising it: a traceback may show the

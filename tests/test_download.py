@@ -27,8 +27,11 @@ from tempmailg import (
     ClientClosedError,
     ConfigurationError,
     DownloadError,
+    IncompleteResponseError,
     NotFoundError,
+    RequestRejectedError,
     TempMailError,
+    UnreadableResponseError,
     _download,
 )
 
@@ -546,6 +549,70 @@ async def test_a_compressed_file_needs_the_messages_size(tmp_path: Path, cut: in
         else:
             await client.download_attachment(attachment(size=len(BODY)), tmp_path)
     assert files_in(tmp_path) == ({} if cut else {"file.txt": BODY})
+
+
+REFUSAL = b'{"status": false, "message": "This file has expired."}'
+PAGE = b"<!doctype html><title>Sign in</title>"
+JSON, HTML = "application/json; charset=utf-8", "text/html"
+INSTEAD: list[tuple[str, int | None, str, bytes, type[TempMailError]]] = [
+    ("f.bin", None, JSON, REFUSAL, RequestRejectedError),
+    ("f.bin", 10, JSON, REFUSAL, RequestRejectedError),
+    ("f.bin", None, "application/problem+json", REFUSAL, RequestRejectedError),
+    ("f.json", 10, JSON, REFUSAL, RequestRejectedError),
+    ("f.bin", None, JSON, b'{"status": true}', UnreadableResponseError),
+    ("f.bin", None, JSON, b"{", UnreadableResponseError),
+    ("f.bin", None, HTML, PAGE, UnreadableResponseError),
+    ("f.bin", 10, HTML, PAGE, UnreadableResponseError),
+    ("f.html", 10, HTML, PAGE, UnreadableResponseError),
+    ("f.json", None, HTML, PAGE, UnreadableResponseError),
+    ("f.html", None, JSON, REFUSAL, RequestRejectedError),
+    ("f", 10, HTML, PAGE, UnreadableResponseError),
+    ("f.json", 0, HTML, PAGE, UnreadableResponseError),
+]
+
+
+@pytest.mark.parametrize("framing", ["declared", "chunked"])
+@pytest.mark.parametrize(("name", "size", "kind", "body", "error"), INSTEAD)
+async def test_a_refusal_or_a_page_is_not_saved_as_the_file(
+    tmp_path: Path, name: str, size: int | None, kind: str, body: bytes, error: type[TempMailError], framing: str
+) -> None:
+    """JSON and HTML whose size or kind is not the attachment's are an error, with the service's own reason."""
+    pieces = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+    chunked = [head(200, {**CHUNKED, "Content-Type": kind}), pieces]
+    answer = whole(body, Content_Type=kind) if framing == "declared" else chunked
+    # Where the name agrees and no length is declared, the answer's end shows that it is none.
+    expected = error if framing == "declared" else (error, IncompleteResponseError)
+    async with serving(answer, max_retries=0) as (client, _):
+        with pytest.raises(expected) as caught:
+            await client.download_attachment(attachment(name, size), tmp_path)
+        assert caught.value.call == "stream_attachment"
+        with pytest.raises(expected):
+            async with client.stream_attachment(attachment(name, size)) as stream:
+                assert [piece async for piece in stream]
+    assert (type(caught.value) is RequestRejectedError) == ("has expired" in str(caught.value))
+    assert files_in(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "kind", "body"),
+    [
+        ("f.json", None, JSON, REFUSAL),
+        ("f.json", len(REFUSAL), JSON, REFUSAL),
+        ("f.geojson", 0, JSON, REFUSAL),
+        ("notes.txt", len(PAGE), HTML, PAGE),
+        ("f.HTM", None, HTML, PAGE),
+        ("README", None, HTML, PAGE),
+        ("f.bin", len(PAGE) + 1, "application/octet-stream", PAGE),
+    ],
+)
+async def test_a_file_of_json_or_html_arrives(
+    tmp_path: Path, name: str, size: int | None, kind: str, body: bytes
+) -> None:
+    """What the sender attached arrives as it is, whatever it says, if its size or its name agrees."""
+    async with serving(whole(body, Content_Type=kind)) as (client, server):
+        await client.download_attachment(attachment(name, size), tmp_path)
+    assert len(server.requests) == 1
+    assert files_in(tmp_path) == {name: body}
 
 
 @pytest.mark.parametrize("status", [203, 204, 206])

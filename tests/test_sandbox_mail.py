@@ -214,7 +214,7 @@ def test_encoded_words_are_decoded(subject: str, expected: str) -> None:
         ("Content-Transfer-Encoding: BASE64 ", b"YW*Jj!Z", "abc"),
         ("Content-Transfer-Encoding: base64", b"YWI=YWI=", "abab"),
         ("Content-Transfer-Encoding: x-uuencode", b"begin 644 f\r\n#86)C\r\n`\r\nend\r\n", "abc"),
-        ("Content-Transfer-Encoding: x-uuencode", b"begin 644 f\r\n#\xff\xff\xff\xff\r\n`\r\nend\r\n", ""),
+        ("Content-Transfer-Encoding: x-uuencode", b"begin 644 f\r\n#\xff\xff\xff\xff\r\n`\r\nend\r\n", "#ÿÿÿÿ\n"),
         ("Content-Transfer-Encoding: 8bit", b"a\r\nb\nc", "a\nb\nc"),
         ("Content-Type: nonsense", b"text all the same", "text all the same"),
         ("X: y", b"", ""),

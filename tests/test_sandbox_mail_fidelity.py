@@ -272,6 +272,26 @@ def test_a_uuencoded_file_is_what_stands_between_begin_and_end(body: bytes, data
     assert [data_of(file) for file in parse(head + body).files] == [data]
 
 
+UUENCODED = [
+    (b"begin 644 f\r\n#86)C\r\n`\r\nend\r\n", ""),
+    (b"See the file.\r\nbegin 644 f\r\n#86)C\r\n`\r\nend\r\n\r\nYour code is 482913.\r\n", "See|Your code is 482913."),
+    (b"begin with this:\r\nbegin 644 f\r\n#86)C\r\nend\r\nbegin 644 g\r\n", "begin with this:|begin 644 g"),
+    (b"begin 644 f\r\n#86)C\r\n`\r\nHE HAS NOT ENDED IT\r\n", "HE HAS NOT ENDED IT"),
+    (b"begin 644 f\r\n#86)C\r\nno line of it\r\n`\r\nend\r\n", "no line of it"),
+]
+
+
+@pytest.mark.parametrize(("body", "lines"), UUENCODED)
+@pytest.mark.parametrize("content_type", ["text/plain", "text/plain; name=f", "application/x"])
+def test_text_around_a_uuencoded_file_is_in_the_content(body: bytes, lines: str, content_type: str) -> None:
+    """Each line of a mail of one part that is none of the file's is read in the content, whatever the part is."""
+    head = f"Content-Type: {content_type}\r\nContent-Transfer-Encoding: x-uuencode\r\n\r\n".encode()
+    read = parse(head + body)
+    assert all(line in read.content for line in lines.split("|"))
+    assert [data_of(file) for file in read.files] == ([] if content_type == "text/plain" else [b"abc"])
+    assert "abc" in read.content or read.files
+
+
 # -------------------------------------------------------------------------------------------------------- structures
 
 PLAIN = "Content-Type: text/plain\r\n\r\nYour code is 482913 & <more>"

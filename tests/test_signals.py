@@ -112,6 +112,49 @@ def test_a_sandbox_in_the_background_ends_well(shell: Shell, number: signal.Sign
     assert job.status() == 0
 
 
+MOMENTS = {
+    "the command line loads": ("tempmailg.__main__", "_run"),
+    "its options are read": ("tempmailg._cli._local", "sandbox_arguments"),
+    "it begins to listen": ("tempmailg.sandbox", "serve"),
+}
+
+
+@pytest.mark.parametrize(("module", "function"), MOMENTS.values(), ids=list(MOMENTS))
+def test_a_sandbox_that_is_killed_while_it_starts_ends_well(module: str, function: str) -> None:
+    """Whatever the sandbox has come to, SIGTERM is no failure."""
+    ended = run_script(f"""
+    import importlib, os, signal, sys
+    from tempmailg import __main__
+
+    module = importlib.import_module("{module}")
+    original = module.{function}
+
+    def interrupted(*args, **options):
+        os.kill(os.getpid(), signal.SIGTERM)
+        return original(*args, **options)
+
+    module.{function} = interrupted
+    sys.argv[1:] = ["sandbox", "--port", "0", "--smtp-port", "0"]
+    __main__.main()
+    """)
+    assert ended.status == 0
+    assert "Traceback" not in ended.stderr
+
+
+def test_a_sandbox_that_fails_is_not_excused_by_a_signal() -> None:
+    """An error stays one although a signal came as well; what is no sandbox ends by the signal."""
+    ended = run_script("""
+    import signal, sys
+    from tempmailg import __main__
+
+    sys.argv[1:] = ["sandbox"]
+    print(*(__main__._status_after(signal.SIGTERM, status) for status in (0, 1, 2, 130)))
+    sys.argv[1:] = ["watch"]
+    print(*(__main__._status_after(signal.SIGTERM, status) for status in (0, 1, 130)))
+    """)
+    assert ended.lines == ["0 143 143 0", "0 143 143"]
+
+
 def test_a_demo_in_the_background_ends(shell: Shell) -> None:
     """The demo, which runs a blocking client beside its sandbox, ends by SIGTERM as well."""
     job = Job("demo")

@@ -30,10 +30,10 @@ def sandbox(output: OutputOptions, values: Mapping[str, Any]) -> None:
         output: How to print.
         values: The values of the command's options.
     """
-    from tempmailg.sandbox import Sandbox
-
-    arguments = sandbox_arguments(values)
     try:
+        from tempmailg.sandbox import Sandbox
+
+        arguments = sandbox_arguments(values)
         asyncio.run(_serve(Sandbox(**arguments), Screen(output), arguments))
     except KeyboardInterrupt:
         if signals.received() is None:

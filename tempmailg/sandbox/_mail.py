@@ -177,6 +177,12 @@ class _Part:
             decoded = joined_lines(decoded)
         return Text(decoded, is_html=is_html)
 
+    def text_around(self) -> list[Text]:
+        """Return the text that stands around a uuencoded file, if there is any."""
+        around = self.blob.text_around()
+        decoded = decode_bytes(around, "", is_html=False).replace("\r\n", "\n") if around.strip() else ""
+        return [Text(decoded, is_html=False)] if decoded else []
+
 
 @frozen
 class _Multipart:
@@ -212,7 +218,7 @@ def parse(raw: bytes | bytearray, *, sender: str = "") -> Mail:
 def _texts(node: _Part | _Multipart) -> list[Text]:
     """Return what is shown of a part: the best of alternatives, everything of the rest."""
     if isinstance(node, _Part):
-        return [node.text()] if node.is_content else []
+        return [node.text()] if node.is_content else node.text_around()
     each = [_texts(child) for child in node.children]
     if node.kind == "multipart/alternative":
         return best(each)
@@ -309,6 +315,7 @@ class _Reader:
         )
         is_file = bool(name) or content.get_content_disposition() == "attachment"
         is_content = content_type in ("text/plain", "text/html") and not is_file
+        blob.keeps_text_around = is_content
         return _Part(content, content_type, blob, next(self._numbers), name, is_content)
 
     def _inner(self, content: Message, start: int, end: int) -> list[tuple[int, int]]:
