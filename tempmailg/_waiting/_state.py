@@ -194,7 +194,7 @@ def _parts_of(line: bytes) -> tuple[object, list[object]]:
     """Return the kind of a line and the rest; no kind for what is no such line."""
     try:
         parts = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None, []
     items = cast("list[object]", parts) if isinstance(parts, list) else []
     return (items[0], items[1:]) if items else (None, [])
