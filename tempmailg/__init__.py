@@ -155,7 +155,7 @@ def __getattr__(name: str) -> object:
     if home is None:
         raise AttributeError(f"module 'tempmailg' has no attribute {name!r}")
     value = getattr(importlib.import_module(f"tempmailg.{home}"), name)
-    globals()[name] = value  # the next look finds it without this function
+    globals()[name] = value  # the next access finds it without this function
     return value
 
 

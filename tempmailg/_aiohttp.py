@@ -32,7 +32,7 @@ from tempmailg._deadlines import Deadlines
 from tempmailg._internals import ConnectionPool, certificate_check, forbid_resending
 from tempmailg._public import public
 from tempmailg._resolver import DaemonResolver
-from tempmailg._settings import base_url_of, is_loopback, proxy_of
+from tempmailg._settings import is_loopback, resolve_base_url, resolve_proxy
 from tempmailg._sockets import Receipt, is_readable
 from tempmailg.transport import Response
 
@@ -89,8 +89,8 @@ class AiohttpTransport:
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         try:
-            self.base_url: BaseUrl = base_url_of(base_url)
-            self._proxy = proxy_of(proxy) or environment_proxy(self.base_url)
+            self.base_url: BaseUrl = resolve_base_url(base_url)
+            self._proxy = resolve_proxy(proxy) or environment_proxy(self.base_url)
             _check_proxy(self._proxy, self.base_url)
             self._ssl: ssl.SSLContext | bool = True if ssl_context is None else _checking("ssl_context", ssl_context)
         except err.ConfigurationError as error:
@@ -125,7 +125,7 @@ class AiohttpTransport:
         warnings.warn(
             "a client was not closed: use it in `async with AsyncClient() as client:`, or await client.close()",
             ResourceWarning,
-            stacklevel=1,  # whoever forgot it is not on the stack; `source` tells where it was made
+            stacklevel=1,  # whoever forgot it is not on the stack; `source` says where it was made
             source=self,
         )
 
@@ -460,7 +460,7 @@ def environment_proxy(base_url: BaseUrl) -> Proxy | None:
     proxy = proxies.get(base_url.scheme) or proxies.get("all")
     if not proxy:
         return None
-    return proxy_of(proxy if "://" in proxy else f"http://{proxy}", "HTTPS_PROXY")
+    return resolve_proxy(proxy if "://" in proxy else f"http://{proxy}", "HTTPS_PROXY")
 
 
 def _bypassed(netloc: str) -> bool:

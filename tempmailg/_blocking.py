@@ -133,7 +133,7 @@ class Client(ClientBase):
 
     @property
     def quota(self) -> Quota | None:
-        """The quota that the last answer told, or None before the first."""
+        """The quota that the last answer reported, or None before the first."""
         return self._client.quota
 
     def list_domains(self, type: DomainType = "free") -> DomainList:  # noqa: A002 - the API's own parameter name
@@ -287,7 +287,7 @@ class Client(ClientBase):
         count among the client's `max_retries`. The file can be read by its owner only.
 
         Args:
-            attachment: The attachment, or a pair of message id and file name. The size that an attachment tells must
+            attachment: The attachment, or a pair of message id and file name. The size that an attachment declares must
                 be reached where the service's answer declares none; give the pair if it is known to be wrong.
             to: A folder, or the full path of the file. What ends with a slash is a folder, made if it is missing. In a
                 folder the file gets the sender's name, made safe; if there is a ``file.txt``, it becomes

@@ -83,20 +83,20 @@ class AsyncClient:
     ) -> None:
         try:
             log_as_environment_says()
-            seconds = settings.seconds_of("timeout", timeout)
-            retries = settings.count_of("max_retries", max_retries)
-            reserve = settings.count_of("quota_reserve", quota_reserve)
+            seconds = settings.check_seconds("timeout", timeout)
+            retries = settings.check_count("max_retries", max_retries)
+            reserve = settings.check_count("quota_reserve", quota_reserve)
             waiting.check_preference(preference)
             if transport is not None:
                 _check_alone(base_url, session, proxy, ssl_context)
                 api_key = api_key or transport.api_key
-            key = settings.key_of(api_key)
+            key = settings.resolve_key(api_key)
             chosen = transport or _real_transport(base_url, session, proxy, ssl_context)
-            agent = settings.user_agent_of(user_agent, default=_own_user_agent())
+            agent = settings.check_user_agent(user_agent, default=_own_user_agent())
         except err.ConfigurationError as error:
             del api_key, base_url, proxy  # they may be secret, and a traceback may show the locals of its frames
             raise error.with_traceback(None) from None
-        core = _core.Core(
+        core = _core.ClientState(
             key,
             chosen,
             agent,
@@ -105,7 +105,7 @@ class AsyncClient:
             preference=preference,
             on_attempt=on_attempt,
         )
-        self._sender = _core.Sender(core, seconds, retries)
+        self._caller = _core.Caller(core, seconds, retries)
 
     def with_options(self, *, timeout: float | None = None, max_retries: int | None = None) -> Self:
         """Return a client with other options that shares connections, quota and retry budget with this one.
@@ -117,15 +117,15 @@ class AsyncClient:
         Returns:
             The sibling. Closing either closes both.
         """
-        mine = self._sender
-        seconds = mine.timeout if timeout is None else settings.seconds_of("timeout", timeout)
-        retries = mine.max_retries if max_retries is None else settings.count_of("max_retries", max_retries)
+        mine = self._caller
+        seconds = mine.timeout if timeout is None else settings.check_seconds("timeout", timeout)
+        retries = mine.max_retries if max_retries is None else settings.check_count("max_retries", max_retries)
         sibling = object.__new__(type(self))
-        sibling.__dict__.update(self.__dict__, _sender=_core.Sender(mine.core, seconds, retries))
+        sibling.__dict__.update(self.__dict__, _caller=_core.Caller(mine.core, seconds, retries))
         return sibling
 
     async def __aenter__(self) -> Self:
-        self._sender.core.check_open()
+        self._caller.core.check_open()
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -133,11 +133,11 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Close the connections; may be called more than once. An injected session or transport stays open."""
-        await self._sender.core.close()
+        await self._caller.core.close()
 
     def __repr__(self) -> str:
-        sender: _core.Sender | None = getattr(self, "_sender", None)  # None while __init__ fails
-        return f"<{type(self).__name__}{f' {sender.summary}' if sender else ''}>"
+        caller: _core.Caller | None = getattr(self, "_caller", None)  # None while __init__ fails
+        return f"<{type(self).__name__}{f' {caller.summary}' if caller else ''}>"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError(
@@ -146,8 +146,8 @@ class AsyncClient:
 
     @property
     def quota(self) -> Quota | None:
-        """The quota that the last answer told, or None before the first."""
-        return self._sender.core.quota
+        """The quota that the last answer reported, or None before the first."""
+        return self._caller.core.quota
 
     # ------------------------------------------------------------------------------------------------- the endpoints
 
@@ -165,7 +165,7 @@ class AsyncClient:
             PermissionDeniedError: The plan does not include the type.
             TempMailError: The request failed.
         """
-        return await self._sender.call(endpoints.list_domains(type))
+        return await self._caller.call(endpoints.list_domains(type))
 
     async def create_mailbox(self) -> Mailbox:
         """Create a mailbox with a random address (`POST /emails`).
@@ -178,8 +178,8 @@ class AsyncClient:
                 is not repeated, since it would make a second one.
             TempMailError: The request failed.
         """
-        mailbox = await self._sender.call(endpoints.create_mailbox())
-        waiting.remember(self._sender.core, mailbox)
+        mailbox = await self._caller.call(endpoints.create_mailbox())
+        waiting.remember(self._caller.core, mailbox)
         return mailbox
 
     async def update_mailbox(self, mailbox: Mailbox | str, username: str, domain: str) -> Mailbox:
@@ -198,8 +198,8 @@ class AsyncClient:
             InvalidRequestError: The service refuses the username or the domain.
             TempMailError: The request failed.
         """
-        updated = await self._sender.call(endpoints.update_mailbox(mailbox, username, domain))
-        waiting.remember(self._sender.core, updated)
+        updated = await self._caller.call(endpoints.update_mailbox(mailbox, username, domain))
+        waiting.remember(self._caller.core, updated)
         return updated
 
     async def delete_mailbox(self, mailbox: Mailbox | str) -> None:
@@ -212,7 +212,7 @@ class AsyncClient:
             NotFoundError: There is no such mailbox.
             TempMailError: The request failed.
         """
-        await self._sender.delete(endpoints.delete_mailbox(mailbox))
+        await self._caller.delete(endpoints.delete_mailbox(mailbox))
 
     async def list_messages(self, mailbox: Mailbox | str) -> MessageList:
         """List all messages of a mailbox, contents included (`GET /messages`).
@@ -228,9 +228,9 @@ class AsyncClient:
             NotFoundError: There is no such mailbox, or it has expired.
             TempMailError: The request failed.
         """
-        messages = await self._sender.call(endpoints.list_messages(mailbox))
+        messages = await self._caller.call(endpoints.list_messages(mailbox))
         for error in messages.unreadable:
-            self._sender.core.conceal(error)
+            self._caller.core.redact(error)
         return messages
 
     async def get_message(self, message: Message | str) -> Message:
@@ -243,7 +243,7 @@ class AsyncClient:
             NotFoundError: There is no such message, or its mailbox has expired.
             TempMailError: The request failed.
         """
-        return await self._sender.call(endpoints.get_message(message))
+        return await self._caller.call(endpoints.get_message(message))
 
     async def delete_message(self, message: Message | str) -> None:
         """Delete one message (`DELETE /messages/{id}`).
@@ -255,7 +255,7 @@ class AsyncClient:
             NotFoundError: There is no such message.
             TempMailError: The request failed.
         """
-        await self._sender.delete(endpoints.delete_message(message))
+        await self._caller.delete(endpoints.delete_message(message))
 
     def stream_attachment(
         self,
@@ -287,8 +287,8 @@ class AsyncClient:
             TempMailError: The request failed.
         """
         call = endpoints.stream_attachment(attachment)
-        limit = SpeedLimit(minimum_speed, settings.seconds_of("speed_window", speed_window))
-        return AttachmentStream(self._sender, attachment, call, limit)
+        limit = SpeedLimit(minimum_speed, settings.check_seconds("speed_window", speed_window))
+        return AttachmentStream(self._caller, attachment, call, limit)
 
     async def download_attachment(
         self,
@@ -308,7 +308,7 @@ class AsyncClient:
         count among the client's `max_retries`. The file can be read by its owner only.
 
         Args:
-            attachment: The attachment, or a pair of message id and file name. The size that an attachment tells must
+            attachment: The attachment, or a pair of message id and file name. The size that an attachment declares must
                 be reached where the service's answer declares none; give the pair if it is known to be wrong.
             to: A folder, or the full path of the file. What ends with a slash is a folder, made if it is missing. In a
                 folder the file gets the sender's name, made safe; if there is a ``file.txt``, it becomes
@@ -334,7 +334,7 @@ class AsyncClient:
             TempMailError: The request failed.
         """
         options = DownloadOptions(overwrite, progress, max_bytes, minimum_speed, speed_window)
-        return await download(self._sender, attachment, to, options)
+        return await download(self._caller, attachment, to, options)
 
     async def download_attachments(
         self,
@@ -375,7 +375,7 @@ class AsyncClient:
             TempMailError: A request failed.
         """
         options = DownloadOptions(overwrite, progress, max_bytes, minimum_speed, speed_window)
-        return await download_all(self._sender, message.attachments, to, options, concurrency)
+        return await download_all(self._caller, message.attachments, to, options, concurrency)
 
     # ------------------------------------------------------------------------------------------------------- on top
 
@@ -434,7 +434,7 @@ class AsyncClient:
         """
         criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
         messages = await waiting.wait_for_messages(
-            self._sender, mailbox, criteria, timeout=timeout, count=1, interval=poll_interval
+            self._caller, mailbox, criteria, timeout=timeout, count=1, interval=poll_interval
         )
         return messages[0]
 
@@ -475,7 +475,7 @@ class AsyncClient:
         """
         criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
         return await waiting.wait_for_messages(
-            self._sender, mailbox, criteria, timeout=timeout, count=count, interval=poll_interval
+            self._caller, mailbox, criteria, timeout=timeout, count=count, interval=poll_interval
         )
 
     async def wait_for_code(
@@ -518,7 +518,7 @@ class AsyncClient:
         criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
         find = waiting.code_finder(length=length, pattern=pattern)
         return await waiting.wait_for_finding(
-            self._sender, mailbox, criteria, find, timeout=timeout, interval=poll_interval
+            self._caller, mailbox, criteria, find, timeout=timeout, interval=poll_interval
         )
 
     async def wait_for_link(
@@ -562,7 +562,7 @@ class AsyncClient:
         criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
         find = waiting.link_finder(contains=contains, text=text)
         return await waiting.wait_for_finding(
-            self._sender, mailbox, criteria, find, timeout=timeout, interval=poll_interval
+            self._caller, mailbox, criteria, find, timeout=timeout, interval=poll_interval
         )
 
     async def assert_no_message(
@@ -598,7 +598,7 @@ class AsyncClient:
             TempMailError: The last poll failed, so nothing can be said.
         """
         criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
-        await waiting.assert_no_message(self._sender, mailbox, criteria, within=within, interval=poll_interval)
+        await waiting.assert_no_message(self._caller, mailbox, criteria, within=within, interval=poll_interval)
 
     def expect_message(
         self,
@@ -639,7 +639,7 @@ class AsyncClient:
             TempMailError: The service refused the poll, for instance because of the key.
         """
         criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match)
-        return waiting.ExpectedMessage(self._sender, mailbox, criteria, timeout=timeout, interval=poll_interval)
+        return waiting.ExpectedMessage(self._caller, mailbox, criteria, timeout=timeout, interval=poll_interval)
 
     def watch(
         self,
@@ -682,7 +682,7 @@ class AsyncClient:
             Exception: What the store raised; the message is not lost, and the next step claims it again.
         """
         return waiting.Watch(
-            self._sender,
+            self._caller,
             mailboxes,
             state=state,
             store=store,
@@ -703,7 +703,7 @@ class AsyncClient:
         Returns:
             The forecast. Creating and deleting mailboxes is not part of a wait's cost.
         """
-        return waiting.forecast(self._sender.core, timeout)
+        return waiting.forecast(self._caller.core, timeout)
 
     async def clear(self, mailbox: Mailbox | str, *, keep_address: bool = True) -> Cleared:
         """Empty a mailbox for the next test, as cheaply as that can be done.
@@ -737,7 +737,7 @@ class AsyncClient:
         Returns:
             A context manager. Inside it the request that would be one too many raises `QuotaExceededError` unsent.
         """
-        return request_budget(settings.count_of("requests", requests, least=1))
+        return request_budget(settings.check_count("requests", requests, least=1))
 
 
 def _own_user_agent() -> str:

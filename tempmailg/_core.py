@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from tempmailg._settings import Secret
     from tempmailg.transport import AnswerHeaders, ResponseStream, Transport
 
-__all__ = ["Attempt", "CallAttempts", "Core", "Sender"]
+__all__ = ["Attempt", "CallAttempts", "Caller", "ClientState"]
 
 T = TypeVar("T")
 
@@ -76,7 +76,7 @@ class Attempt:
     quota: Quota | None
 
 
-class Core:
+class ClientState:
     """What a client and its `with_options` siblings share: connection pool, key, quota, retry budget, background."""
 
     __slots__ = (
@@ -143,7 +143,7 @@ class Core:
     def background(self, background: Background) -> None:
         self._background, self._background_pid = background, os.getpid()
 
-    def conceal(self, failure: err.TempMailError) -> None:
+    def redact(self, failure: err.TempMailError) -> None:
         """Take the key out of a failure's texts, should the service have echoed it."""
         redact = self.key.redact
         failure.args = (redact(str(failure)),)
@@ -171,7 +171,7 @@ class Core:
 
 
 @frozen
-class Sender:
+class Caller:
     """Sends calls for a client with its options.
 
     Args:
@@ -180,7 +180,7 @@ class Sender:
         max_retries: How many further requests a call may send.
     """
 
-    core: Core = field(repr=False)
+    core: ClientState = field(repr=False)
     timeout: float
     max_retries: int
 
@@ -278,17 +278,17 @@ class CallAttempts:
     """The attempts at one call, and what is left of its deadline."""
 
     __slots__ = (
-        *("attempt", "begun", "call", "core", "deadline", "headers", "may_have_run", "price", "sender", "started"),
+        *("attempt", "begun", "call", "core", "deadline", "headers", "may_have_run", "price", "caller", "started"),
         "status",
     )
 
-    def __init__(self, call: Call[Any], sender: Sender) -> None:
+    def __init__(self, call: Call[Any], caller: Caller) -> None:
         self.call: Call[Any] = call
-        self.sender: Sender = sender
-        self.core: Core = sender.core
+        self.caller: Caller = caller
+        self.core: ClientState = caller.core
         self.started: float = self.core.transport.now()
         self.begun: float = self.started
-        self.deadline: float = self.started + sender.timeout
+        self.deadline: float = self.started + caller.timeout
         self.attempt: int = 0
         self.price: int = 0  # what the last retry took from the retry budget
         self.may_have_run: bool = False
@@ -302,7 +302,7 @@ class CallAttempts:
 
     def renew_deadline(self) -> None:
         """Set the deadline anew: a body that was arriving had a limit of its own."""
-        self.deadline = self.core.transport.now() + self.sender.timeout
+        self.deadline = self.core.transport.now() + self.caller.timeout
 
     def begin(self) -> None:
         """Count an attempt."""
@@ -331,7 +331,7 @@ class CallAttempts:
             failure.retry_after = retry_after_of(self.headers, transport.utcnow())  # a date, and none to count it from
         delay = retry_delay(failure, attempt=self.attempt, is_safe=self.call.is_safe, chance=transport.random())
         in_time = delay is not None and transport.now() + delay < self.deadline
-        price = self.core.retries.take(failure) if in_time and self.attempt <= self.sender.max_retries else None
+        price = self.core.retries.take(failure) if in_time and self.attempt <= self.caller.max_retries else None
         if delay is None or price is None:
             raise self._finished(failure)
         self.may_have_run |= not was_not_processed(failure)
@@ -343,7 +343,7 @@ class CallAttempts:
         if self.core.closed and isinstance(failure, err.APIConnectionError):
             failure = err.ClientClosedError("the client was closed during the call" + self._advice_for(failure))
         failure.args = (f"{self.call.name}: {failure}{self._advice_for(failure)}",)
-        self.core.conceal(failure)
+        self.core.redact(failure)
         failure.call = self.call.name
         failure.quota = self.core.quota
         failure.attempts = self.attempt
@@ -394,7 +394,7 @@ class CallAttempts:
         )
 
 
-def _request_of(call: Call[Any], core: Core, headers: Mapping[str, str]) -> Request:
+def _request_of(call: Call[Any], core: ClientState, headers: Mapping[str, str]) -> Request:
     return Request(call.method, call.target, {**core.headers, **headers} if headers else core.headers)
 
 

@@ -34,7 +34,7 @@ from tempmailg._stream import IDENTITY, BodyReader, SpeedLimit, declared_size, i
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Sequence
 
-    from tempmailg._core import CallAttempts, Sender
+    from tempmailg._core import CallAttempts, Caller
     from tempmailg.transport import ResponseStream
 
     Progress = Callable[[int, int | None], object]
@@ -65,11 +65,11 @@ class DownloadOptions:
     def __attrs_post_init__(self) -> None:
         self.speed_limit()  # refuses what is no speed
         if self.max_bytes is not None:
-            settings.count_of("max_bytes", self.max_bytes)
+            settings.check_count("max_bytes", self.max_bytes)
 
     def speed_limit(self) -> SpeedLimit:
         """Return a limit that has measured nothing yet."""
-        return SpeedLimit(self.minimum_speed, settings.seconds_of("speed_window", self.speed_window))
+        return SpeedLimit(self.minimum_speed, settings.check_seconds("speed_window", self.speed_window))
 
     def check_size(self, size: int) -> None:
         """Raise if a file is too long."""
@@ -78,36 +78,36 @@ class DownloadOptions:
 
 
 async def download(
-    sender: Sender, attachment: Attachment | tuple[str, str], to: str | os.PathLike[str], options: DownloadOptions
+    caller: Caller, attachment: Attachment | tuple[str, str], to: str | os.PathLike[str], options: DownloadOptions
 ) -> Path:
     """Download one attachment to a folder or a full path: see `AsyncClient.download_attachment`."""
     name = endpoints.names_of(attachment)[1]
-    sender.core.check_open()
-    return await _download_to(_place_for(name, to, options), sender, attachment, options)
+    caller.core.check_open()
+    return await _download_to(_place_for(name, to, options), caller, attachment, options)
 
 
 async def download_all(
-    sender: Sender,
+    caller: Caller,
     attachments: Sequence[Attachment],
     to: str | os.PathLike[str],
     options: DownloadOptions,
     concurrency: int,
 ) -> list[Path]:
     """Download attachments to a folder, some at a time: see `AsyncClient.download_attachments`."""
-    turns = asyncio.Semaphore(settings.count_of("concurrency", concurrency, least=1))
-    sender.core.check_open()
+    turns = asyncio.Semaphore(settings.check_count("concurrency", concurrency, least=1))
+    caller.core.check_open()
     names = [safe_name(attachment.name) for attachment in attachments]
     if options.overwrite:
         names = distinct(names)  # or two files of one message would overwrite each other
     folder = _made_folder(_text_of(to))
-    tally = _Tally([attachment.size for attachment in attachments], _Meter(options.progress, sender.core.transport.now))
+    tally = _Tally([attachment.size for attachment in attachments], _Meter(options.progress, caller.core.transport.now))
 
     async def download_one(index: int) -> Path | Exception:
         place = Place(folder, names[index], overwrite=options.overwrite)
         async with turns:
             try:
                 return await _download_to(
-                    place, sender, attachments[index], evolve(options, progress=tally.progress_of(index))
+                    place, caller, attachments[index], evolve(options, progress=tally.progress_of(index))
                 )
             except _OF_ONE_FILE as error:
                 if isinstance(error, _OF_ALL_FILES):
@@ -159,12 +159,12 @@ def _failure_text(failures: Sequence[tuple[str, Exception]], count: int) -> str:
 
 
 async def _download_to(
-    place: Place, sender: Sender, attachment: Attachment | tuple[str, str], options: DownloadOptions
+    place: Place, caller: Caller, attachment: Attachment | tuple[str, str], options: DownloadOptions
 ) -> Path:
     place.check()
     async with PartFile(place.root) as part:
-        transfer = _Transfer(sender, attachment, part, options)
-        await sender.with_retries(transfer.call, transfer.attempt)
+        transfer = _Transfer(caller, attachment, part, options)
+        await caller.with_retries(transfer.call, transfer.attempt)
         await part.complete()
         transfer.meter.end(part.size)
         return place.publish(part.path)  # without an await after it: cancelled means absent
@@ -177,11 +177,11 @@ class _Transfer:
     """The bytes of one attachment on their way into a part file, with as many requests as that takes."""
 
     def __init__(
-        self, sender: Sender, attachment: Attachment | tuple[str, str], part: PartFile, options: DownloadOptions
+        self, caller: Caller, attachment: Attachment | tuple[str, str], part: PartFile, options: DownloadOptions
     ) -> None:
         self.call = endpoints.stream_attachment(attachment)
-        self.meter = _Meter(options.progress, sender.core.transport.now)
-        self._sender = sender
+        self.meter = _Meter(options.progress, caller.core.transport.now)
+        self._caller = caller
         self._name = endpoints.names_of(attachment)[1]
         self._known = attachment.size if isinstance(attachment, Attachment) else None
         self._part = part
@@ -205,10 +205,10 @@ class _Transfer:
 
     async def _open(self, attempts: CallAttempts) -> ResponseStream:
         if self._validator is None or not self._part.size:
-            return await self._sender.open_once(attempts, IDENTITY)
+            return await self._caller.open_once(attempts, IDENTITY)
         rest = {**IDENTITY, "Range": f"bytes={self._part.size}-", "If-Range": self._validator}
         try:
-            return await self._sender.open_once(attempts, rest)
+            return await self._caller.open_once(attempts, rest)
         except err.APIStatusError as error:
             if error.status in (412, 416):  # it has no such rest: ask for everything
                 self._validator = None
@@ -216,7 +216,7 @@ class _Transfer:
             raise
 
     async def _reader_of(self, stream: ResponseStream) -> BodyReader:
-        transport, limit = self._sender.core.transport, self._options.speed_limit()
+        transport, limit = self._caller.core.transport, self._options.speed_limit()
         if stream.status == 206 and self._validator is not None:
             return BodyReader(stream, transport, limit, size=self._rest_in(stream))
         reader = await whole_body(stream, transport, limit, self._name, self._known)

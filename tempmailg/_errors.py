@@ -83,7 +83,7 @@ class TempMailError(Exception):
         body: The beginning of the answer's text, control characters removed.
         headers: Those headers of the answer that a support case needs (an allow-list, without secrets); empty if there
             was no answer.
-        quota: The last quota that the service told, or None.
+        quota: The quota that the service last reported, or None.
         attempts: How many requests were sent for the call.
         elapsed: How long the call took, in seconds.
     """

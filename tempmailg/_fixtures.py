@@ -17,7 +17,7 @@ from tempmailg._client import AsyncClient
 from tempmailg._counting import CountingTransport
 from tempmailg._errors import TempMailError
 from tempmailg._portal import Lease
-from tempmailg._settings import key_of
+from tempmailg._settings import resolve_key
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Generator, Mapping
@@ -58,7 +58,7 @@ class Service:
     """
 
     def __init__(self, sandbox: Sandbox | None) -> None:
-        self._key = sandbox.api_key if sandbox else key_of(None).reveal()
+        self._key = sandbox.api_key if sandbox else resolve_key(None).reveal()
         self._transport = CountingTransport(AiohttpTransport(sandbox.base_url if sandbox else None))
         self._is_live = sandbox is None
         self._spare: Mailbox | None = None

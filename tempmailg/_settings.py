@@ -19,13 +19,13 @@ __all__ = [
     "BaseUrl",
     "Proxy",
     "Secret",
-    "base_url_of",
-    "count_of",
+    "check_count",
+    "check_seconds",
+    "check_user_agent",
     "is_loopback",
-    "key_of",
-    "proxy_of",
-    "seconds_of",
-    "user_agent_of",
+    "resolve_base_url",
+    "resolve_key",
+    "resolve_proxy",
 ]
 
 DEFAULT_BASE_URL: Final = "https://v1.tempmailg.com/api"
@@ -97,7 +97,7 @@ def _spellings(letter: str) -> str:
     return rf"(?>(?i:{coded})|{re.escape(html.escape(letter))}|\\?{re.escape(letter)})"
 
 
-def key_of(api_key: str | None) -> Secret:
+def resolve_key(api_key: str | None) -> Secret:
     """Return the key given, or that of the environment.
 
     Raises:
@@ -164,7 +164,7 @@ class Proxy:
     authorization: str | None = field(default=None, repr=False)
 
 
-def base_url_of(base_url: str | None) -> BaseUrl:
+def resolve_base_url(base_url: str | None) -> BaseUrl:
     """Return the URL given, or that of the environment, or the service's own, in its one normal form.
 
     Raises:
@@ -187,7 +187,7 @@ def base_url_of(base_url: str | None) -> BaseUrl:
     return BaseUrl(scheme, host, parts.port or _DEFAULT_PORTS[scheme], parts.path.rstrip("/"))
 
 
-def proxy_of(proxy: str | None, what: str = "proxy") -> Proxy | None:
+def resolve_proxy(proxy: str | None, what: str = "proxy") -> Proxy | None:
     """Return an HTTP proxy, or refuse it; its URL is not repeated, since it may hold a password."""
     if proxy is None:
         return None
@@ -268,21 +268,21 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def seconds_of(what: str, value: float) -> float:
+def check_seconds(what: str, value: float) -> float:
     """Return a positive, finite number of seconds, or refuse it."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
         raise ConfigurationError(f"{what} must be a positive number of seconds, not {value!r}")
     return float(value)
 
 
-def count_of(what: str, value: int, *, least: int = 0) -> int:
+def check_count(what: str, value: int, *, least: int = 0) -> int:
     """Return a whole number that is at least `least`, or refuse it."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ConfigurationError(f"{what} must be a whole number of at least {least}, not {value!r}")
     return value
 
 
-def user_agent_of(user_agent: str | None, default: str) -> str:
+def check_user_agent(user_agent: str | None, default: str) -> str:
     """Return a product name that can stand in a header."""
     if user_agent is None:
         return default

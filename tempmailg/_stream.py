@@ -18,7 +18,7 @@ from tempmailg.transport import Response
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tempmailg._core import CallAttempts, Sender
+    from tempmailg._core import CallAttempts, Caller
     from tempmailg._endpoints import Call
     from tempmailg.transport import AnswerHeaders, ResponseStream, Transport
 
@@ -149,7 +149,7 @@ async def whole_body(
 
     Raises:
         RequestRejectedError: The service refused to send the file.
-        APIResponseError: The answer is none to the question, or nothing could tell a cut body from a whole one.
+        APIResponseError: The answer is none to the question, or a cut body cannot be distinguished from a whole one.
     """
     known = known if known and known > 0 else None
     if stream.status != 200:
@@ -221,9 +221,9 @@ class AttachmentStream:
     """
 
     def __init__(
-        self, sender: Sender, attachment: Attachment | tuple[str, str], call: Call[bytes], limit: SpeedLimit
+        self, caller: Caller, attachment: Attachment | tuple[str, str], call: Call[bytes], limit: SpeedLimit
     ) -> None:
-        self._sender = sender
+        self._caller = caller
         self._call = call
         self._limit = limit
         self._known = attachment.size if isinstance(attachment, Attachment) else None
@@ -235,14 +235,14 @@ class AttachmentStream:
     async def __aenter__(self) -> Self:
         if self._reader is not None:
             raise err.ConfigurationError("an attachment stream can be entered once: call stream_attachment again")
-        self._reader = await self._sender.with_retries(self._call, self._begin)
+        self._reader = await self._caller.with_retries(self._call, self._begin)
         self.size = self._reader.size
         return self
 
     async def _begin(self, attempts: CallAttempts) -> BodyReader:
-        stream = await self._sender.open_once(attempts, IDENTITY)
+        stream = await self._caller.open_once(attempts, IDENTITY)
         try:
-            reader = await whole_body(stream, self._sender.core.transport, self._limit, self.name, self._known)
+            reader = await whole_body(stream, self._caller.core.transport, self._limit, self.name, self._known)
         except BaseException:
             stream.close()
             raise

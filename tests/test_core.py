@@ -261,7 +261,7 @@ async def test_an_answer_that_tells_less_hides_nothing(lost: dict[str, str | Non
     assert client.quota is not None
     assert client.quota.remaining == 4
     assert client.quota.resets_at is not None
-    book = client._sender.core.quota_book
+    book = client._caller.core.quota_book
     book.refresh()
     assert book.clock.until(client.quota.resets_at, transport.now()) == pytest.approx(3_600)
 
@@ -272,7 +272,7 @@ async def test_the_ledger_counts_answers_that_nobody_read() -> None:
     spending = ({**told, "X-RateLimit-Remaining": str(remaining)} for remaining in range(4_999, 0, -40))
     transport = ScriptedTransport(*(answer({"messages": []}, headers=headers) for headers in spending))
     client = client_of(transport)
-    book = client._sender.core.quota_book
+    book = client._caller.core.quota_book
     await client.list_messages("box@example.com")
     book.refresh()
     assert book.ledger.spent == 0
@@ -324,7 +324,7 @@ async def test_a_server_that_echoes_the_key_does_not_put_it_into_an_error() -> N
 async def test_a_client_shows_its_key_to_nobody() -> None:
     """No repr, no dict, no copy and no pickle of a client gives the key away."""
     client = client_of(ScriptedTransport(EMPTY))
-    shown = repr(client) + repr(vars(client)) + repr(client._sender.core.headers) + repr(client._sender.core.key)
+    shown = repr(client) + repr(vars(client)) + repr(client._caller.core.headers) + repr(client._caller.core.key)
     assert KEY not in shown
     for duplicate in (pickle.dumps, copy.copy, copy.deepcopy):
         with pytest.raises(TypeError, match="make one where it is needed"):

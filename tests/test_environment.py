@@ -14,7 +14,7 @@ from support.fault_server import FaultServer, reply
 from tempmailg import AsyncClient, Client
 from tempmailg import _errors as err
 from tempmailg._aiohttp import AiohttpTransport, environment_proxy
-from tempmailg._settings import base_url_of
+from tempmailg._settings import resolve_base_url
 
 URL = "https://mail.example/api"
 PROXY = "http://proxy.example:3128"
@@ -49,7 +49,7 @@ def test_the_environment_names_the_proxy(
     """`HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY` mean what they mean to other programs; loopback never has a proxy."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    found = environment_proxy(base_url_of(url))
+    found = environment_proxy(resolve_base_url(url))
     assert (found and found.url) == proxy
 
 

@@ -234,7 +234,7 @@ async def test_a_client_can_be_shown_to_anybody() -> None:
     answer = reply({"status": True, "messages": []})
     async with FaultServer([answer]) as server, AsyncClient(CANARY, base_url=server.base_url) as client:
         await client.list_messages(BOX)
-        sender = client._sender
+        sender = client._caller
         core = sender.core
         parts: list[Any] = [client, sender, core, core.key, core.headers, core.transport]
         parts.append(client.stream_attachment(("a", "b")))
@@ -248,10 +248,10 @@ async def test_a_client_can_be_shown_to_anybody() -> None:
 async def test_nothing_that_holds_the_key_can_be_copied_or_pickled(duplicate: Any) -> None:
     """Client, streams, requests' headers: each refuses with a clear error instead of carrying the key elsewhere."""
     async with AsyncClient(CANARY) as client:
-        core = client._sender.core
+        core = client._caller.core
         for part in (
             client,
-            client._sender,
+            client._caller,
             client.with_options(),
             client.stream_attachment(("a", "b")),
             core,

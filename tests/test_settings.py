@@ -90,23 +90,23 @@ def test_key_and_url_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) 
     """Without arguments the two environment variables decide."""
     monkeypatch.setenv("TEMPMAILG_API_KEY", "from-environment")
     monkeypatch.setenv("TEMPMAILG_BASE_URL", "https://mail.example/api/")
-    assert settings.key_of(None).reveal() == "from-environment"
-    assert str(settings.base_url_of(None)) == "https://mail.example/api"
+    assert settings.resolve_key(None).reveal() == "from-environment"
+    assert str(settings.resolve_base_url(None)) == "https://mail.example/api"
     monkeypatch.setenv("TEMPMAILG_BASE_URL", "")
-    assert str(settings.base_url_of(None)) == "https://v1.tempmailg.com/api"
+    assert str(settings.resolve_base_url(None)) == "https://v1.tempmailg.com/api"
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8025/api", "http://localhost/api", "http://[::1]:8/api"])
 def test_plain_http_is_accepted_on_loopback(url: str) -> None:
     """A sandbox on this machine needs no certificate."""
-    assert str(settings.base_url_of(url)) == url
+    assert str(settings.resolve_base_url(url)) == url
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1.example.com", "http://localhost.example.com", "http://10.0.0.1"])
 def test_a_host_that_only_looks_like_loopback_is_not(url: str) -> None:
     """Plain http to anything that is not this machine would show the key."""
     with pytest.raises(ConfigurationError, match="must be https"):
-        settings.base_url_of(url)
+        settings.resolve_base_url(url)
 
 
 SPELLINGS = {
@@ -123,19 +123,19 @@ SPELLINGS = {
 @pytest.mark.parametrize("written", SPELLINGS)
 def test_a_base_url_has_one_normal_form(written: str) -> None:
     """However a URL is spelled, scheme and host are in lower case and ASCII, and port and path are canonical."""
-    parsed = settings.base_url_of(written)
+    parsed = settings.resolve_base_url(written)
     assert str(parsed) == SPELLINGS[written]
-    assert settings.base_url_of(str(parsed)) == parsed
+    assert settings.resolve_base_url(str(parsed)) == parsed
 
 
 def test_a_proxys_password_stands_apart_from_its_url() -> None:
     """Credentials become a header's value that no repr and no cut of it shows; the URL is free of them."""
-    proxy = settings.proxy_of("HTTP://user:p%40ss-word@Proxy.Example:3128/")
+    proxy = settings.resolve_proxy("HTTP://user:p%40ss-word@Proxy.Example:3128/")
     assert proxy is not None
     assert (proxy.url, proxy.host) == ("http://proxy.example:3128", "proxy.example")
     assert proxy.authorization == "Basic " + base64.b64encode(b"user:p@ss-word").decode()
     assert "dXN" not in repr(proxy) + repr(proxy.authorization) + repr((proxy.authorization or "")[:80])
-    assert settings.proxy_of("http://proxy.example:3128") == settings.Proxy(
+    assert settings.resolve_proxy("http://proxy.example:3128") == settings.Proxy(
         "http://proxy.example:3128", "proxy.example"
     )
 

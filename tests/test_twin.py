@@ -68,7 +68,7 @@ def test_a_coroutine_becomes_a_call_on_the_lease(package: Path) -> None:
         '''
     async def extend_mailbox(self, mailbox: Mailbox | str, *tags: str, id: int = 1) -> Quota:  # noqa: A002 - why
         """Extend it: ``await client.extend_mailbox(mailbox)``, of an `AsyncClient`."""
-        return await self._sender.call(endpoints.extend_mailbox(mailbox))
+        return await self._caller.call(endpoints.extend_mailbox(mailbox))
 ''',
     )
     assert gained.splitlines() == [

@@ -146,14 +146,14 @@ async def test_a_thousand_waits_are_served_together() -> None:
     arrived = 5.0
 
     def answer(number: int, request: Request) -> Response:
-        return listing(message("a")) if client._sender.core.transport.now() > arrived else listing()
+        return listing(message("a")) if client._caller.core.transport.now() > arrived else listing()
 
     client = virtual_client(answer, latency=0.2)
     ends: list[float] = []
 
     async def wait(number: int) -> None:
         await client.wait_for_message(f"box{number}@example.com")
-        ends.append(client._sender.core.transport.now() - arrived)
+        ends.append(client._caller.core.transport.now() - arrived)
 
     async with client:
         await asyncio.gather(*(wait(number) for number in range(1_000)))

@@ -615,7 +615,7 @@ async def test_a_watched_mailbox_is_small() -> None:
         for _ in range(count * 20):
             await anext(watch)
         gc.collect()
-        poller = _poller.Poller.of(client._sender.core)
+        poller = _poller.Poller.of(client._caller.core)
         kept = _size_of(poller._inboxes, set()) + _size_of(watch._subscription._known, set())
     assert kept / count < 4_096
 

@@ -90,7 +90,7 @@ async def test_what_was_learned_is_kept(user: AsyncClient, service: Sandbox, tmp
                 service.deliver(box)
     async with AsyncClient(transport=service.transport()) as again:
         async with again.watch(box, state=path):
-            assert again._sender.core.background is not None
+            assert again._caller.core.background is not None
         assert again.forecast().requests == pytest.approx(user.forecast().requests, rel=0.1)
         assert again.forecast() != (await _new_client_forecast(service))
 

@@ -75,7 +75,7 @@ def check_lease(lease: float, keep: float) -> tuple[float, float]:
     Raises:
         ConfigurationError: They are no times, or a message would be forgotten before its lease ends.
     """
-    seconds, kept = settings.seconds_of("lease", lease), settings.seconds_of("keep", keep)
+    seconds, kept = settings.check_seconds("lease", lease), settings.check_seconds("keep", keep)
     if kept < seconds:
         raise err.ConfigurationError("keep must not be shorter than lease: a message would be free before its time")
     return seconds, kept

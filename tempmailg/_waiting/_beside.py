@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tempmailg._core import Sender
+    from tempmailg._core import Caller
 
 __all__ = ["answer_of", "run_user_code_in_threads"]
 
@@ -28,12 +28,12 @@ QUICK: Final = (
 class _HasSender(Protocol):
     """A client, as far as it is needed here."""
 
-    _sender: Sender
+    _caller: Caller
 
 
 def run_user_code_in_threads(client: _HasSender) -> None:
     """Have a client run its user's plain functions beside the event loop, which it shares with other clients."""
-    client._sender.core.user_code_in_threads = True  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - one house
+    client._caller.core.user_code_in_threads = True  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - one house
 
 
 def answer_of(function: Callable[[T], R | Awaitable[R]], item: T, *, beside: bool) -> R | Awaitable[R]:

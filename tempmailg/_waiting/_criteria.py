@@ -69,7 +69,7 @@ class Criteria:
         return evolve(self, ignored={**self.ignored, **dict.fromkeys(ids, reason)})
 
     def mismatch_reason(self, message: Message) -> str | None:
-        """Return why a message is not the one as far as texts tell, or None. The predicate is asked separately."""
+        """Return why a message is not the one as far as its texts go, or None. The predicate is asked separately."""
         if message.id in self.ignored:
             return self.ignored[message.id]
         if not _fits(self.subject, message.subject):
@@ -115,7 +115,7 @@ def code_finder(*, length: int | None, pattern: str | re.Pattern[str] | None) ->
         ConfigurationError: No code can have this length, or match this pattern.
     """
     if length is not None:
-        settings.count_of("length", length, least=1)
+        settings.check_count("length", length, least=1)
     if isinstance(pattern, str):
         _check_pattern(pattern)
     elif pattern is not None:

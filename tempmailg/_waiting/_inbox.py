@@ -18,7 +18,7 @@ from tempmailg._models import Mailbox, Message
 if TYPE_CHECKING:
     import asyncio
 
-    from tempmailg._core import Sender
+    from tempmailg._core import Caller
     from tempmailg._endpoints import Call
     from tempmailg.transport import Response
 
@@ -70,27 +70,27 @@ class Listener(ABC):
     """Somebody who waits for messages of one mailbox or more. The poller calls the methods; none of them may block.
 
     Args:
-        sender: How to send requests for it. They are sent in the context in which it was made, so that they count
+        caller: How to send requests for it. They are sent in the context in which it was made, so that they count
             against the budget that was given to its maker.
         deadline: When its time is over, by the transport's clock; None for never.
         last_poll: When it wants a poll whatever the schedule says; None for no such time.
         interval: Seconds between two polls, if it wants a fixed pace.
     """
 
-    __slots__ = ("context", "deadline", "interval", "last_poll", "sender", "stood_still")
+    __slots__ = ("caller", "context", "deadline", "interval", "last_poll", "stood_still")
 
     is_urgent = False
     """Whether its polls come first: it waits for one message, and not for whatever comes."""
 
     def __init__(
         self,
-        sender: Sender,
+        caller: Caller,
         *,
         deadline: float | None = None,
         last_poll: float | None = None,
         interval: float | None = None,
     ) -> None:
-        self.sender = sender
+        self.caller = caller
         self.deadline = deadline
         self.last_poll = last_poll
         self.interval = interval
@@ -109,7 +109,7 @@ class Listener(ABC):
 
     def outwaits(self, seconds: float, /) -> bool:
         """Say whether it would still wait after so many seconds, in which no poll is allowed."""
-        return self.deadline is None or self.sender.core.transport.now() + seconds < self.deadline
+        return self.deadline is None or self.caller.core.transport.now() + seconds < self.deadline
 
     def on_poll(self, begun: float, /, *, counted: bool) -> None:  # noqa: B027 - only for those who count polls
         """Count a poll that succeeded; this is called after what it brought was delivered."""

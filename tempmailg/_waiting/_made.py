@@ -9,7 +9,7 @@ from attrs import evolve
 from tempmailg._waiting._inbox import MailboxRef
 
 if TYPE_CHECKING:
-    from tempmailg._core import Core
+    from tempmailg._core import ClientState
     from tempmailg._models import Mailbox
 
 __all__ = ["ref_of", "remember"]
@@ -17,7 +17,7 @@ __all__ = ["ref_of", "remember"]
 MAX_MADE: Final = 10_000
 
 
-def remember(core: Core, mailbox: Mailbox) -> None:
+def remember(core: ClientState, mailbox: Mailbox) -> None:
     """Keep that a mailbox was made just now."""
     core.made.pop(mailbox.email.lower(), None)
     core.made[mailbox.email.lower()] = core.transport.now(), mailbox.expires_at
@@ -25,7 +25,7 @@ def remember(core: Core, mailbox: Mailbox) -> None:
         del core.made[next(iter(core.made))]
 
 
-def ref_of(core: Core, mailbox: Mailbox | str) -> MailboxRef:
+def ref_of(core: ClientState, mailbox: Mailbox | str) -> MailboxRef:
     """Return the reference to a mailbox, with what is known of one that this client has made."""
     ref = MailboxRef.of(mailbox)
     made = core.made.get(ref.email)

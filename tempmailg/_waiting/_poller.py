@@ -51,7 +51,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tempmailg import _errors as err
 from tempmailg import _settings as settings
-from tempmailg._core import Sender
+from tempmailg._core import Caller
 from tempmailg._waiting._agenda import Agenda
 from tempmailg._waiting._finality import Verdict, verdict_of
 from tempmailg._waiting._inbox import Inbox
@@ -60,7 +60,7 @@ from tempmailg._waiting._planner import BASE_STRETCH
 from tempmailg._waiting._schedule import Window, fault_delay
 
 if TYPE_CHECKING:
-    from tempmailg._core import Core
+    from tempmailg._core import ClientState
     from tempmailg._quota import Preference
     from tempmailg._waiting._inbox import Listener, MailboxRef, News
     from tempmailg._waiting._pacer import Forecast
@@ -81,7 +81,7 @@ GRACE: Final = 2.0  # seconds for the poll that was due before a standstill
 class Poller:
     """Polls mailboxes for whoever listens; see the theory above."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: ClientState) -> None:
         self._core = core
         self._transport = core.transport
         self._book = core.quota_book
@@ -99,7 +99,7 @@ class Poller:
         self._not_before = -math.inf
 
     @classmethod
-    def of(cls, core: Core) -> Poller:
+    def of(cls, core: ClientState) -> Poller:
         """Return the poller of a client and its siblings."""
         if isinstance(core.background, cls):
             return core.background
@@ -316,15 +316,15 @@ class Poller:
             self._lasts.drop(inbox)
         inbox.begun, inbox.chance = now, self._transport.random()
         payer = next((listener for listener in inbox.listeners if listener.is_urgent), inbox.listeners[0])
-        inbox.poll = poll = asyncio.create_task(self._fetch(inbox, payer.sender), context=payer.context)
+        inbox.poll = poll = asyncio.create_task(self._fetch(inbox, payer.caller), context=payer.context)
         self._book.ledger.begin()
         poll.add_done_callback(lambda poll: self._poll_done(inbox, payer, poll))
 
-    async def _fetch(self, inbox: Inbox, sender: Sender) -> News:
-        patience = min(sender.timeout, POLL_TIMEOUT * 2.0 ** min(inbox.faults, 10))
-        news = await Sender(self._core, patience, max_retries=0).fetch(inbox.call, inbox.headers, inbox.read)
+    async def _fetch(self, inbox: Inbox, caller: Caller) -> News:
+        patience = min(caller.timeout, POLL_TIMEOUT * 2.0 ** min(inbox.faults, 10))
+        news = await Caller(self._core, patience, max_retries=0).fetch(inbox.call, inbox.headers, inbox.read)
         for error in news.unreadable:
-            self._core.conceal(error)  # they go to logs and to the watch's health
+            self._core.redact(error)  # they go to logs and to the watch's health
         return news
 
     def _poll_done(self, inbox: Inbox, payer: Listener, poll: asyncio.Task[News]) -> None:
@@ -551,9 +551,9 @@ def check_preference(preference: Preference) -> None:
         raise err.ConfigurationError(f"preference must be one of {', '.join(BASE_STRETCH)}, not {preference!r}")
 
 
-def forecast(core: Core, timeout: float | None) -> Forecast:
+def forecast(core: ClientState, timeout: float | None) -> Forecast:
     """Return what a wait of this client is expected to cost; see `AsyncClient.forecast`."""
-    seconds = None if timeout is None else settings.seconds_of("timeout", timeout)
+    seconds = None if timeout is None else settings.check_seconds("timeout", timeout)
     core.quota_book.refresh()
     return Poller.of(core).pacer.forecast(seconds, core.transport.now())
 

@@ -23,7 +23,7 @@ from tempmailg._waiting._schedule import fault_delay
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from tempmailg._core import Sender
+    from tempmailg._core import Caller
     from tempmailg._models import Mailbox, Message
     from tempmailg._waiting._criteria import Criteria, Finder
 
@@ -39,13 +39,13 @@ def check_timeout(what: str, value: float | None) -> float | None:
     if value is None or (value == 0 and not isinstance(value, bool)):
         return value
     try:
-        return settings.seconds_of(what, value)
+        return settings.check_seconds(what, value)
     except OverflowError:
         raise err.ConfigurationError(f"{what} must be a number of seconds that a clock can count") from None
 
 
 async def wait_for_messages(
-    sender: Sender,
+    caller: Caller,
     mailbox: Mailbox | str,
     criteria: Criteria,
     *,
@@ -55,9 +55,9 @@ async def wait_for_messages(
     empty_at: float | None = None,
 ) -> list[Message]:
     """Return so many messages that fit, the oldest first; see `AsyncClient.wait_for_messages`."""
-    wanted = settings.count_of("count", count, least=1)
+    wanted = settings.check_count("count", count, least=1)
     fitting: dict[str, Message] = {}
-    async with _Wait.until(sender, mailbox, criteria, timeout, interval, empty_at) as wait:
+    async with _Wait.until(caller, mailbox, criteria, timeout, interval, empty_at) as wait:
         while len(fitting) < wanted:
             for message in await wait.arrivals():
                 if len(fitting) < wanted and message.id not in fitting and await wait.accepts(message):
@@ -67,7 +67,7 @@ async def wait_for_messages(
 
 
 async def wait_for_finding(
-    sender: Sender,
+    caller: Caller,
     mailbox: Mailbox | str,
     criteria: Criteria,
     finder: Finder,
@@ -76,7 +76,7 @@ async def wait_for_finding(
     interval: float | None = None,
 ) -> str:
     """Return what is found in the first message that fits and has it."""
-    async with _Wait.until(sender, mailbox, criteria, timeout, interval) as wait:
+    async with _Wait.until(caller, mailbox, criteria, timeout, interval) as wait:
         while True:
             for message in await wait.arrivals():
                 if not await wait.accepts(message):
@@ -89,12 +89,12 @@ async def wait_for_finding(
 
 
 async def assert_no_message(
-    sender: Sender, mailbox: Mailbox | str, criteria: Criteria, *, within: float, interval: float | None = None
+    caller: Caller, mailbox: Mailbox | str, criteria: Criteria, *, within: float, interval: float | None = None
 ) -> None:
     """Raise AssertionError if a message fits; see `AsyncClient.assert_no_message`."""
-    seconds = 0.0 if within == 0 else settings.seconds_of("within", within)
+    seconds = 0.0 if within == 0 else settings.check_seconds("within", within)
     try:
-        async with _Wait.through(sender, mailbox, criteria, seconds, interval) as wait:
+        async with _Wait.through(caller, mailbox, criteria, seconds, interval) as wait:
             while not wait.is_through:
                 for message in await wait.arrivals():
                     if await wait.accepts(message):
@@ -109,14 +109,14 @@ class ExpectedMessage:
 
     def __init__(
         self,
-        sender: Sender,
+        caller: Caller,
         mailbox: Mailbox | str,
         criteria: Criteria,
         *,
         timeout: float | None,
         interval: float | None = None,
     ) -> None:
-        self._sender = sender
+        self._caller = caller
         self._mailbox = mailbox
         self._criteria = self._new = criteria
         self._timeout = check_timeout("timeout", timeout)
@@ -138,8 +138,8 @@ class ExpectedMessage:
 
     async def __aenter__(self) -> Self:
         self._message = None
-        self._listed_at = self._sender.core.transport.now()
-        there = await _ids_at(self._ref, self._sender)
+        self._listed_at = self._caller.core.transport.now()
+        there = await _ids_at(self._ref, self._caller)
         self._new = self._criteria.without(there, "it was there before the block")
         return self
 
@@ -147,7 +147,7 @@ class ExpectedMessage:
         if kind is not None:
             return
         messages = await wait_for_messages(
-            self._sender,
+            self._caller,
             self._mailbox,
             self._new,
             timeout=self._timeout,
@@ -161,16 +161,16 @@ class ExpectedMessage:
         return f"<ExpectedMessage {'pending' if self._message is None else self._message.id}>"
 
 
-async def _ids_at(ref: MailboxRef, sender: Sender) -> list[str]:
+async def _ids_at(ref: MailboxRef, caller: Caller) -> list[str]:
     """Return the ids of the messages that are there."""
-    Poller.of(sender.core).check_quota()
+    Poller.of(caller.core).check_quota()
     for attempt in range(1, BASELINE_TRIES + 1):
         try:
-            messages, _ = await sender.fetch(endpoints.list_messages(ref.email), {}, wire.decode_messages)
+            messages, _ = await caller.fetch(endpoints.list_messages(ref.email), {}, wire.decode_messages)
         except (err.NotFoundError, err.AuthenticationError, err.PermissionDeniedError) as error:
             if attempt == BASELINE_TRIES or (attempt > 1 and is_from_service(error)):
                 raise _gone(ref, error) if verdict_of(error) is Verdict.GONE else error from None
-            transport = sender.core.transport
+            transport = caller.core.transport
             await transport.sleep(fault_delay(attempt, transport.random()))
         else:
             return [message.id for message in messages]
@@ -184,7 +184,7 @@ def _gone(ref: MailboxRef, error: err.TempMailError) -> err.MailboxGoneError:
 
 
 def _checked_interval(interval: float | None) -> float | None:
-    return None if interval is None else settings.seconds_of("poll_interval", interval)
+    return None if interval is None else settings.check_seconds("poll_interval", interval)
 
 
 class _Wait(Listener):
@@ -216,7 +216,7 @@ class _Wait(Listener):
 
     def __init__(
         self,
-        sender: Sender,
+        caller: Caller,
         mailbox: Mailbox | str,
         criteria: Criteria,
         *,
@@ -224,15 +224,15 @@ class _Wait(Listener):
         deadline: float | None,
         interval: float | None,
     ) -> None:
-        started = sender.core.transport.now()
+        started = caller.core.transport.now()
         super().__init__(
-            sender,
+            caller,
             deadline=None if deadline is None else started + deadline,
             last_poll=None if last_poll is None else started + last_poll,
             interval=_checked_interval(interval),
         )
-        self._ref = ref_of(sender.core, mailbox)
-        self._poller = Poller.of(sender.core)
+        self._ref = ref_of(caller.core, mailbox)
+        self._poller = Poller.of(caller.core)
         self._criteria = criteria
         self._started = self._listed = started  # the latter: when the last list was asked for
         self._known: dict[str, int] = {}  # the fingerprints of messages by their ids
@@ -252,7 +252,7 @@ class _Wait(Listener):
     @classmethod
     def until(
         cls,
-        sender: Sender,
+        caller: Caller,
         mailbox: Mailbox | str,
         criteria: Criteria,
         timeout: float | None,
@@ -264,12 +264,12 @@ class _Wait(Listener):
         last_poll: float | None
         deadline: float | None
         if seconds == 0:
-            last_poll, deadline = 0.0, sender.timeout
+            last_poll, deadline = 0.0, caller.timeout
         elif seconds is None:
             last_poll = deadline = None
         else:
             last_poll, deadline = seconds - min(LAST_POLL, seconds / 4), seconds
-        wait = cls(sender, mailbox, criteria, last_poll=last_poll, deadline=deadline, interval=interval)
+        wait = cls(caller, mailbox, criteria, last_poll=last_poll, deadline=deadline, interval=interval)
         wait._is_single = seconds == 0
         wait._learns = seconds != 0
         if wait._is_single:
@@ -280,11 +280,11 @@ class _Wait(Listener):
 
     @classmethod
     def through(
-        cls, sender: Sender, mailbox: Mailbox | str, criteria: Criteria, seconds: float, interval: float | None = None
+        cls, caller: Caller, mailbox: Mailbox | str, criteria: Criteria, seconds: float, interval: float | None = None
     ) -> Self:
         """Return a wait whose last poll is made after `seconds` seconds, and may take as long as a call."""
-        deadline = seconds + sender.timeout
-        wait = cls(sender, mailbox, criteria, last_poll=seconds, deadline=deadline, interval=interval)
+        deadline = seconds + caller.timeout
+        wait = cls(caller, mailbox, criteria, last_poll=seconds, deadline=deadline, interval=interval)
         wait._learns = False
         return wait
 
@@ -305,7 +305,7 @@ class _Wait(Listener):
     async def __aexit__(self, *exc_info: object) -> None:
         self._poller.leave(self.email, self)
         if self._learns:
-            self._poller.pacer.arrivals.record(self.sender.core.transport.now() - self._started, arrived=False)
+            self._poller.pacer.arrivals.record(self.caller.core.transport.now() - self._started, arrived=False)
         await self._poller.settle()
 
     # -- what the waiting code asks for -----------------------------------------------------------------------------
@@ -346,7 +346,7 @@ class _Wait(Listener):
             return
         self._learns = False
         earliest, latest = self._when[message.id]
-        came = self.sender.core.quota_book.clock.until(message.received_at, 0.0) + 0.5  # times of receipt are cut
+        came = self.caller.core.quota_book.clock.until(message.received_at, 0.0) + 0.5  # times of receipt are cut
         is_known_new = self._ref.empty_at is not None
         if latest <= self._started and not is_known_new:
             return
@@ -357,7 +357,7 @@ class _Wait(Listener):
 
     async def _matches(self, message: Message) -> bool:
         match = self._criteria.match
-        beside = self.sender.core.user_code_in_threads and not inspect.iscoroutinefunction(match)
+        beside = self.caller.core.user_code_in_threads and not inspect.iscoroutinefunction(match)
         answer = True if match is None else answer_of(match, message, beside=beside)
         if not inspect.isawaitable(answer):
             return bool(answer)
@@ -368,7 +368,7 @@ class _Wait(Listener):
         if self.deadline is None:
             return await answer
         task = asyncio.ensure_future(answer)
-        transport = self.sender.core.transport
+        transport = self.caller.core.transport
         alarm = asyncio.ensure_future(transport.sleep(max(0.0, self.deadline - transport.now())))
         try:
             await asyncio.wait({task, alarm}, return_when=asyncio.FIRST_COMPLETED)
@@ -389,7 +389,7 @@ class _Wait(Listener):
         """Take in the messages that are new, and those whose content has changed since they were judged."""
         prints = {message.id: fingerprint(message) for message in messages}
         new = [message for message in messages if self._known.get(message.id) != prints[message.id]]
-        period = (self._listed, self.sender.core.transport.now())
+        period = (self._listed, self.caller.core.transport.now())
         for message in new:
             self._arrived[message.id] = message
             self._when.setdefault(message.id, period)
@@ -446,7 +446,7 @@ class _Wait(Listener):
         self._last_error = err.APITimeoutError(text, sent=True, call="list_messages", attempts=1, elapsed=seconds)
 
     def _timed_out(self) -> err.WaitTimeoutError:
-        core = self.sender.core
+        core = self.caller.core
         waited = core.transport.now() - self._started
         self._count_unanswered()
         unreadable = tuple(f"a message that cannot be read: {error}" for error in self._bad)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Awaitable, Callable, Iterable
 
-    from tempmailg._core import Sender
+    from tempmailg._core import Caller
     from tempmailg._models import Mailbox
     from tempmailg._stores import SeenStore
 
@@ -100,7 +100,7 @@ class Watch:
 
     def __init__(
         self,
-        sender: Sender,
+        caller: Caller,
         mailboxes: Iterable[Mailbox | str],
         *,
         state: Mapping[str, Sequence[str]] | str | os.PathLike[str] | None = None,
@@ -109,10 +109,10 @@ class Watch:
         on_gone: Callable[[err.MailboxGoneError], object] | None = None,
         interval: float | None = None,
     ) -> None:
-        seconds = None if interval is None else settings.seconds_of("poll_interval", interval)
-        self._subscription = _Subscription(sender, state, forever=forever, interval=seconds)
-        self._claims = None if store is None else Claims(check_store(store), sender.core.transport)
-        self._refs = [ref_of(sender.core, mailbox) for mailbox in mailboxes]
+        seconds = None if interval is None else settings.check_seconds("poll_interval", interval)
+        self._subscription = _Subscription(caller, state, forever=forever, interval=seconds)
+        self._claims = None if store is None else Claims(check_store(store), caller.core.transport)
+        self._refs = [ref_of(caller.core, mailbox) for mailbox in mailboxes]
         self._on_gone = on_gone
         self._is_asked = False
 
@@ -127,7 +127,7 @@ class Watch:
             ConfigurationError: One of them cannot be a mailbox, or `seen` is something else.
             ClientClosedError: The client is closed.
         """
-        refs = [ref_of(self._subscription.sender.core, mailbox) for mailbox in mailboxes]
+        refs = [ref_of(self._subscription.caller.core, mailbox) for mailbox in mailboxes]
         self._subscription.take_over({ref.email for ref in refs}, checked_state(seen, name="seen"))
         if self._subscription.is_open:
             self._subscription.add(refs)
@@ -205,8 +205,8 @@ class Watch:
             TempMailError: The watch cannot go on.
             Exception: What the handler raised, the last time that it was allowed to.
         """
-        count = settings.count_of("workers", workers, least=1)
-        most = settings.count_of("attempts", attempts, least=1)
+        count = settings.check_count("workers", workers, least=1)
+        most = settings.check_count("attempts", attempts, least=1)
         self._begin()
         await self._acknowledge()
         tasks = [asyncio.create_task(self._work(handler, most)) for _ in range(count)]
@@ -235,10 +235,10 @@ class Watch:
     async def _handle(
         self, handler: Callable[[Message], Awaitable[object] | object], message: Message, attempts: int
     ) -> None:
-        transport = self._subscription.sender.core.transport
+        transport = self._subscription.caller.core.transport
         for attempt in range(1, attempts + 1):
             try:
-                answer = answer_of(handler, message, beside=self._subscription.sender.core.user_code_in_threads)
+                answer = answer_of(handler, message, beside=self._subscription.caller.core.user_code_in_threads)
                 if inspect.isawaitable(answer):
                     await answer
             except Exception as error:
@@ -350,14 +350,14 @@ class _Subscription(Listener):
 
     def __init__(
         self,
-        sender: Sender,
+        caller: Caller,
         state: Mapping[str, Sequence[str]] | str | os.PathLike[str] | None,
         *,
         forever: bool,
         interval: float | None,
     ) -> None:
-        super().__init__(sender, interval=interval)
-        self.poller = Poller.of(sender.core)
+        super().__init__(caller, interval=interval)
+        self.poller = Poller.of(caller.core)
         self.is_open = self.is_over = False
         self._forever = forever
         self._file = None if state is None or isinstance(state, (Mapping, list)) else StateFile(_path_of(state))
@@ -386,7 +386,7 @@ class _Subscription(Listener):
 
     def open(self, refs: Iterable[MailboxRef]) -> None:
         """Begin to listen."""
-        self.sender.core.check_open()
+        self.caller.core.check_open()
         self.is_open = True
         if self._file is not None:
             self._file.open()
@@ -395,7 +395,7 @@ class _Subscription(Listener):
 
     def add(self, refs: Iterable[MailboxRef]) -> None:
         """Listen to further mailboxes."""
-        self.sender.core.check_open()
+        self.caller.core.check_open()
         new = {ref.email: ref for ref in refs if ref.email not in self._known}
         if self._end is not None:
             return

@@ -67,7 +67,7 @@ class ControlRequest(Generic[B]):
 
 @frozen
 class EventFeed:
-    """The answer to somebody who wants to be told of events as they happen.
+    """The answer to somebody who wants to follow events as they happen.
 
     Args:
         state: What the events are of.

@@ -105,7 +105,7 @@ def virtual_client(answer: Callable[[int, Request], Response], *, latency: float
 
 def transport_of(client: AsyncClient) -> VirtualTransport:
     """Return the transport of a client made by `virtual_client`."""
-    transport = client._sender.core.transport
+    transport = client._caller.core.transport
     assert isinstance(transport, VirtualTransport)
     return transport
 
