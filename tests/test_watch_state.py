@@ -101,15 +101,18 @@ async def _new_client_forecast(service: Sandbox) -> object:
         return client.forecast()
 
 
-@pytest.mark.parametrize("content", ["{}", "[1]\nnonsense\n", '{"a@b.example": ["id"]}\n'], ids=str)
+@pytest.mark.parametrize(
+    "content",
+    ["{}", "[1]\nnonsense\n", '{"name": ["id"]}\n', '{"a@b.example": "id"}\n', '{"a@b.example": ["id"]\n'],
+    ids=str,
+)
 async def test_another_file_is_not_overwritten(user: AsyncClient, tmp_path: Path, content: str) -> None:
-    """A path that holds something else is refused, or left alone up to its last line, which a kill may have cut."""
+    """A path that holds something else is refused and left alone, also if it is JSON and much like a state."""
     path = tmp_path / "other"
     path.write_text(content)
-    if content.endswith("\n"):
-        with pytest.raises(ConfigurationError, match="no state file of a watch"):
-            user.watch(state=path)
-        assert path.read_text() == content
+    with pytest.raises(ConfigurationError, match="no state file of a watch"):
+        user.watch(state=path)
+    assert path.read_text() == content
 
 
 async def test_a_file_that_cannot_be_is_refused_at_once(user: AsyncClient, tmp_path: Path) -> None:
@@ -262,6 +265,106 @@ async def test_a_watch_that_an_error_ends_loses_no_message(
     service.faults.clear()
     assert first in await _rest(user, service, box, path)
     assert await _rest(user, service, box, watch.seen()) == {"0", "1", "2", "3", "4"}
+
+
+# ------------------------------------------------------------------------------------------- other forms, other watches
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("form", ["log", "object", "indented object"])
+async def test_a_state_in_another_form_is_taken_over(
+    user: AsyncClient, service: Sandbox, tmp_path: Path, encoding: str, form: str
+) -> None:
+    """What `seen` returned may be put into a file by hand, by an editor that marks its byte order, or by a shell."""
+    path, box = tmp_path / "state", await user.create_mailbox()
+    known = [service.deliver(box, subject=f"{number}") for number in range(2)]
+    seen = {box.email: known, "other@b.example": ["é"]}
+    lines = "".join(json.dumps(["seen", email, *ids], ensure_ascii=False) + "\n" for email, ids in seen.items())
+    text = lines if form == "log" else json.dumps(seen, ensure_ascii=False, indent=2 if "indented" in form else None)
+    path.write_text(text, encoding)
+    before = path.read_bytes()
+    watch = user.watch(box, state=path)
+    assert path.read_bytes() == before, "a watch that was not entered changes nothing"
+    new = service.deliver(box, subject="new")
+    async with watch:
+        assert await take(watch, 1) == [new]
+    loaded = StateFile(path).load()
+    assert set(loaded[box.email]) == set(known)
+    assert loaded["other@b.example"] == ("é",)
+    assert path.read_bytes().startswith(b'["')
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+async def test_two_watches_do_not_share_a_file(user: AsyncClient, service: Sandbox, tmp_path: Path) -> None:
+    """The second to enter is refused, may try again when the first is left, and then goes on from what that one saw."""
+    path, box = tmp_path / "state", await user.create_mailbox()
+    sent = [service.deliver(box, subject=f"{number}") for number in range(2)]
+    second = user.watch(box, state=path)
+    async with user.watch(box, state=path) as first:
+        seen = await take(first, 2)
+        for _ in range(2):
+            with pytest.raises(ConfigurationError, match=r"another watch has .* open"):
+                await second.__aenter__()
+        other = user.watch(box, state=tmp_path / "other")
+        async with other:
+            assert set(await take(other, 2)) == set(sent)
+    async with second:
+        assert await take(second, 1) == seen[1:]
+        third = user.watch(box, state=path)
+        with pytest.raises(ConfigurationError, match=r"another watch has .* open"):
+            await third.__aenter__()
+    assert StateFile(path).load() == {box.email: (seen[0],)}
+
+
+def test_a_log_that_was_written_anew_is_locked_still(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file that takes the place of the old one is locked before it is there, and freed with the watch."""
+    monkeypatch.setattr(_state, "WASTE", 5)
+    path = tmp_path / "state"
+    file = StateFile(path)
+    file.open()
+    first = path.stat().st_ino
+    for number in range(100):
+        file.append_seen(f"box{number}@example.com", "id")
+        file.append_forgotten(f"box{number}@example.com")
+    assert path.stat().st_ino != first
+    with pytest.raises(ConfigurationError, match="another watch"):
+        StateFile(path).open()
+    file.close({}, None)
+    again = StateFile(path)
+    again.open()
+    again.close({}, None)
+
+
+def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
+    """A watch that was killed locks nobody out."""
+    path = tmp_path / "state"
+    with subprocess.Popen([sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        process.stdout.readline()
+        with pytest.raises(ConfigurationError, match="another watch"):
+            StateFile(path).open()
+        process.kill()
+        process.wait()
+    file = StateFile(path)
+    file.open()
+    file.close({}, None)
+
+
+@pytest.mark.parametrize("ids", [[], ["1"], ["1", "2"]], ids=len)
+async def test_what_another_watch_saw_is_kept(user: AsyncClient, tmp_path: Path, ids: list[str]) -> None:
+    """However many messages a watch takes over as seen, before or after it is entered, they are in its file."""
+    path = tmp_path / "state"
+    async with user.watch(forever=True, state=path) as watch:
+        watch.add("a@b.example", seen={"a@b.example": ids})
+    later = user.watch(forever=True, state=path)
+    later.add("c@b.example", seen={"c@b.example": ids})
+    async with later:
+        pass
+    loaded = StateFile(path).load()
+    assert {email: list(loaded.get(email, ())) for email in ("a@b.example", "c@b.example")} == {
+        "a@b.example": ids,
+        "c@b.example": ids,
+    }
 
 
 # ------------------------------------------------------------------------------------------------------------- workers

@@ -4,18 +4,26 @@ The file is a log of JSON lines, each appended by a single write: ``["seen", add
 and ``["learned", …]``, what the client knows about its demand and its arrivals. A line that a kill has cut is ignored.
 When the log is much longer than what it says, it is written anew beside and moved into its place, so there is a whole
 file at any moment.
+
+A file that holds what `Watch.seen` returned, as one JSON object, is taken over: it becomes a log when the watch is
+entered. While a watch is entered, it holds an advisory lock on its file, where the platform has such locks.
 """
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import stat
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, cast
 
 from tempmailg import _errors as err
+
+if sys.platform != "win32":
+    import fcntl
 
 __all__ = ["StateFile", "checked_state"]
 
@@ -25,6 +33,8 @@ WASTE_SHARE: Final = 1.0  # as many as there are ids, before the log is written 
 MOST_BYTES: Final = 1024**3  # of a log: the ids of some ten million messages
 BEGINNING: Final = b'["'
 LINE_IDS: Final = 500  # ids in one line of a log that is written anew
+LOCK_TRIES: Final = 5  # to lock a file that another watch is just replacing
+MARKS: Final = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
 
 def checked_state(state: object, *, name: str = "state") -> dict[str, tuple[str, ...]]:
@@ -71,6 +81,8 @@ class StateFile:
         self._lines = 0
         self._size = 0  # bytes up to the end of the last whole line
         self._file = -1
+        self._version: tuple[int, int, int] | None = None  # of the file that was read
+        self._is_other_form = False  # it was read, but appending to it would not make a log
 
     def load(self) -> dict[str, tuple[str, ...]]:
         """Read the log and return the ids by address.
@@ -84,13 +96,34 @@ class StateFile:
             return {}
         except OSError as error:
             raise err.ConfigurationError(f"the state file cannot be read: {error}") from None
+        self._lines = self._size = 0
+        plain = _without_mark(content)
+        is_object = plain.lstrip().startswith(b"{")
+        self._is_other_form = is_object or plain is not content
+        if is_object:
+            self._take_object(plain)
+        else:
+            self._take_log(plain)
+        return {email: tuple(ids) for email, ids in self._seen.items()}
+
+    def _take_log(self, content: bytes) -> None:
         if not BEGINNING.startswith(content[: len(BEGINNING)]):  # else opening it would cut what somebody else wrote
             raise self._foreign()
         whole, _, _ = content.rpartition(b"\n")
         self._size = len(whole) + 1 if whole else 0
         for line in whole.splitlines():
             self._take(line)
-        return {email: tuple(ids) for email, ids in self._seen.items()}
+
+    def _take_object(self, content: bytes) -> None:
+        """Take in what `Watch.seen` returned, and nothing else that happens to be JSON."""
+        try:
+            seen = checked_state(json.loads(content))
+        except (ValueError, RecursionError):
+            raise self._foreign() from None
+        if not (seen and all("@" in email for email in seen)):
+            raise self._foreign()
+        for email, ids in seen.items():
+            self._seen.setdefault(email, {}).update(dict.fromkeys(ids))
 
     def _content(self) -> bytes:
         """Return what an ordinary file holds; a pipe or a device may have no end."""
@@ -98,6 +131,7 @@ class StateFile:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise err.ConfigurationError(f"{self._path} is no ordinary file: give another path")
+            self._version = _version_of(status)
             if status.st_size > MOST_BYTES:
                 raise err.ConfigurationError(f"{self._path} is larger than any state of a watch: give another path")
             return file.read()
@@ -118,24 +152,52 @@ class StateFile:
         else:
             raise self._foreign()
 
-    def open(self) -> None:
+    def open(self) -> dict[str, tuple[str, ...]]:
         """Open the log for appending; it is made if it is missing.
 
+        Returns:
+            The ids by address, if another watch has changed the file since `load`; otherwise nothing.
+
         Raises:
-            ConfigurationError: It cannot be written.
+            ConfigurationError: It cannot be written, or another watch has it open.
         """
         try:
-            self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
-            os.fchmod(self._file, MODE)
+            self._file = _locked(self._path)
+            return self._begin()
+        except BlockingIOError:
+            self._release()
+            raise err.ConfigurationError(
+                f"another watch has {self._path} open: leave that watch first, or give each one a file of its own"
+            ) from None
+        except OSError as error:
+            self._release()
+            raise err.ConfigurationError(f"the state file cannot be written: {error}") from None
+        except err.ConfigurationError:
+            self._release()
+            raise
+
+    def _begin(self) -> dict[str, tuple[str, ...]]:
+        """Read the file again if it has changed, and make it ready for the next line."""
+        has_changed = self._version != _version_of(os.fstat(self._file))
+        changed = self.load() if has_changed else {}
+        os.fchmod(self._file, MODE)
+        if self._is_other_form:
+            self._rewrite()
+        else:
             os.ftruncate(self._file, self._size)
             os.lseek(self._file, 0, os.SEEK_END)
-        except OSError as error:
-            raise err.ConfigurationError(f"the state file cannot be written: {error}") from None
+        return changed
 
-    def append_seen(self, email: str, key: str) -> None:
-        """Keep that a message was seen."""
-        self._seen.setdefault(email, {})[key] = None
-        self._append(["seen", email, key])
+    def _release(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+            self._file = -1
+
+    def append_seen(self, email: str, *keys: str) -> None:
+        """Keep that messages were seen."""
+        if keys:
+            self._seen.setdefault(email, {}).update(dict.fromkeys(keys))
+            self._append(["seen", email, *keys])
 
     def append_forgotten(self, email: str) -> None:
         """Keep that nothing of a mailbox needs to be kept."""
@@ -148,9 +210,10 @@ class StateFile:
             return
         self._seen = {email: dict.fromkeys(ids) for email, ids in seen.items() if ids}
         self.experience = experience
-        self._rewrite()
-        os.close(self._file)
-        self._file = -1
+        try:
+            self._rewrite()
+        finally:
+            self._release()
 
     def _append(self, line: list[str]) -> None:
         if self._file < 0:
@@ -174,6 +237,7 @@ class StateFile:
                 _write_all(file, _encoded(line))
                 self._lines += 1
             os.fsync(file)
+            _lock(file)  # before it has the name, so that the name is never without a lock
             beside.replace(target)
         except BaseException:
             os.close(file)
@@ -188,6 +252,54 @@ class StateFile:
             keys: list[object] = list(ids)
             lines += [["seen", email, *keys[at : at + LINE_IDS]] for at in range(0, len(keys), LINE_IDS)]
         return lines
+
+
+def _without_mark(content: bytes) -> bytes:
+    """Return a text in UTF-8 without a byte order mark, which editors and shells of Windows write."""
+    for mark, encoding in MARKS:
+        if content.startswith(mark):
+            return content.decode(encoding, "replace").encode()
+    return content
+
+
+def _version_of(status: os.stat_result) -> tuple[int, int, int]:
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _locked(path: Path) -> int:
+    """Open a file and lock it.
+
+    Raises:
+        BlockingIOError: Somebody else has locked it.
+    """
+    for _ in range(LOCK_TRIES):
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE)
+        try:
+            _lock(file)
+            is_current = path.exists() and os.path.samestat(os.fstat(file), path.stat())
+        except BaseException:
+            os.close(file)
+            raise
+        if is_current:
+            return file
+        os.close(file)  # it has just been replaced
+    raise BlockingIOError
+
+
+def _lock(file: int) -> None:
+    """Lock a file as long as it is open, where platform and file system can do that.
+
+    Raises:
+        BlockingIOError: Somebody else has locked it.
+    """
+    if sys.platform == "win32":
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:  # some network file systems have no locks
+        return
 
 
 def _parts_of(line: bytes) -> tuple[object, list[object]]:

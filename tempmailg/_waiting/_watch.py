@@ -387,10 +387,11 @@ class _Subscription(Listener):
     def open(self, refs: Iterable[MailboxRef]) -> None:
         """Begin to listen."""
         self.caller.core.check_open()
-        self.is_open = True
         if self._file is not None:
-            self._file.open()
+            for email, ids in self._file.open().items():
+                self._resumed[email] = tuple(dict.fromkeys((*self._resumed.get(email, ()), *ids)))
             self.poller.pacer.restore(self._file.experience)
+        self.is_open = True
         self.add(refs)
 
     def add(self, refs: Iterable[MailboxRef]) -> None:
