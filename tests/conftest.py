@@ -27,6 +27,8 @@ settings.load_profile("tempmailg")
 @pytest.fixture(autouse=True)
 def _plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the tester's own key, proxy and configuration out of the tests."""
+    for name in ("PYTEST_ADDOPTS", "TEMPMAILG_NO_SKIPS"):  # meant for this run, not for one that a test starts
+        monkeypatch.delenv(name, raising=False)
     for name in ("API_KEY", "BASE_URL", "CONFIG"):
         monkeypatch.delenv(f"TEMPMAILG_{name}", raising=False)
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
