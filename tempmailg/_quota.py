@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
 
-from tempmailg import _wire as wire
+from tempmailg import _headers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -191,7 +191,7 @@ class QuotaBook:
         The last answer says all that those before it said, unless it is the error page of a proxy, which says nothing.
         """
         self.answers += 1
-        if self._unread is not None and not wire.tells_quota_and_time(headers):
+        if self._unread is not None and not _headers.has_quota_and_time(headers):
             self.refresh()
         self._unread = headers, self._clocks.now()
 
@@ -204,9 +204,9 @@ class QuotaBook:
         if self._unread is None:
             return
         headers, arrived = self._unread
-        declared = wire.server_time_of(headers)
+        declared = _headers.server_time_of(headers)
         self.clock.update(declared, arrived if declared else self._clocks.now(), fallback=self._clocks.utcnow)
-        quota = wire.quota_of(headers)
+        quota = _headers.quota_of(headers)
         if quota is not None:
             self._quota = quota
             until_reset = None if quota.resets_at is None else self.clock.until(quota.resets_at, arrived)
@@ -217,4 +217,4 @@ class QuotaBook:
     def quota(self) -> Quota | None:
         """The quota that the last answer with one declared; any thread may ask, since this changes nothing."""
         unread = self._unread
-        return (wire.quota_of(unread[0]) if unread else None) or self._quota
+        return (_headers.quota_of(unread[0]) if unread else None) or self._quota

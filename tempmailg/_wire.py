@@ -13,8 +13,6 @@ from attrs import evolve
 from tempmailg import _errors as err
 from tempmailg._body import clean, is_html, loads
 from tempmailg._convert import Decoder, as_list
-from tempmailg._headers import has_quota_and_time as tells_quota_and_time  # these three until the core takes them there
-from tempmailg._headers import quota_of, server_time_of
 from tempmailg._models import Message, MessageList
 from tempmailg._scalars import expected
 from tempmailg._status import reason_in, rejected, status_error, unusable
@@ -29,11 +27,8 @@ __all__ = [
     "MAX_BODY",
     "decode",
     "decode_messages",
-    "quota_of",
     "refusal_in",
-    "server_time_of",
     "status_error",
-    "tells_quota_and_time",
     "unusable",
 ]
 

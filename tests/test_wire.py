@@ -18,6 +18,7 @@ import tempmailg
 from tempmailg import _body as body
 from tempmailg import _endpoints as endpoints
 from tempmailg import _errors as err
+from tempmailg import _headers
 from tempmailg import _wire as wire
 from tempmailg._retry import may_retry
 from tempmailg.transport import Response
@@ -636,7 +637,7 @@ def quota(**changes: str | None) -> tempmailg.Quota | None:
         headers.pop(header)
         if value is not None:
             headers[header] = value
-    return wire.quota_of(answer({}, headers=headers).headers)
+    return _headers.quota_of(answer({}, headers=headers).headers)
 
 
 def test_the_quota_is_read_from_headers_in_any_case() -> None:
