@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -99,6 +100,28 @@ async def test_a_watch_is_not_starved_by_other_processes() -> None:
                 begun = service.clock.monotonic()
                 await anext(watch)
                 assert service.clock.monotonic() - begun <= 60
+
+
+async def test_a_fleet_that_wants_too_much_polls_evenly_until_the_reset() -> None:
+    """Clients that share a key poll about as often in the month's last days as in its first; none is silent."""
+    service = Sandbox(seed=1, start=datetime(2026, 5, 31, 19, 0, 1, tzinfo=UTC), lifetime=1e9, quota=2_000)
+    async with AsyncExitStack() as stack:
+        maker = await stack.enter_async_context(AsyncClient(transport=service.transport()))
+        watches: list[Watch] = []
+        for _ in range(4):
+            client = await stack.enter_async_context(AsyncClient(transport=service.transport()))
+            boxes = [await maker.create_mailbox() for _ in range(5)]
+            watches.append(await stack.enter_async_context(client.watch(*boxes)))
+        even, oldest = 20 * 720 / 2_000, 0.0  # hours between two polls of a mailbox
+        spent: list[int] = []
+        for _ in range(29 * 4):
+            await service.clock.sleep(6 * 3_600)
+            oldest = max(oldest, *(watch.health.oldest_poll / 3_600 for watch in watches))
+            spent.append(sum(watch.health.quota_spent for watch in watches))
+        assert oldest <= 3 * even
+        assert spent[len(spent) // 2] <= 0.58 * spent[-1]
+        assert spent[-1] - spent[-17] >= 0.5 * (spent[16] - spent[0])
+        assert not any(entry.status == 429 for entry in service.journal)
 
 
 @pytest.fixture

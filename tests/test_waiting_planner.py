@@ -72,8 +72,32 @@ def test_what_cannot_be_paid_is_shared() -> None:
     many = Claim(0, 300 * known.minimum, 0)
     alone = plan(Supply(50_000, MONTH), Demand(known=many, trust=0))
     assert many.minimum / alone.minimum == pytest.approx(50_000)
-    shared = plan(Supply(50_000, MONTH), Demand(known=many, trust=0, share=0.25))
-    assert shared.minimum == pytest.approx(4 * alone.minimum)
+    supply = Supply(50_000, MONTH)
+    for share in (0.25, 0.5):
+        shared = plan(supply, Demand(known=many, trust=0, share=share))
+        assert alone.minimum < shared.minimum < alone.minimum / share
+
+
+def test_a_fleet_that_spends_too_fast_yields() -> None:
+    """The faster a fleet spends the less each takes, whoever has much the most; nobody gives up more than half."""
+    many = Claim(0, 1e6, 0)
+
+    def taken(share: float, pace: float) -> float:
+        return 1e6 / plan(Supply(50_000, MONTH), Demand(known=many, trust=0, share=share, pace=pace)).minimum
+
+    assert taken(0.2, 50_000) > taken(0.2, 55_000) > taken(0.2, 60_000)
+    assert taken(0.05, 55_000) / 0.05 > taken(0.5, 55_000) / 0.5
+    assert taken(0.9, 1e9) == pytest.approx(0.45 * 50_000)
+
+
+def test_requests_seen_late_count_when_they_were_made() -> None:
+    """What others spent over ten hours counts the same, whether it is seen at the end or every hour."""
+    late, hourly = Rate(3_600, 43_200), Rate(3_600, 43_200)
+    late.add(0, 0)
+    for hour in range(11):
+        hourly.add(100 * (hour > 0), 3_600.0 * hour, 3_600.0)
+    late.add(1_000, 36_000.0, 36_000.0)
+    assert late.per_second(36_000) == pytest.approx(hourly.per_second(36_000), rel=0.001)
 
 
 def test_the_first_minutes_are_not_the_whole_month() -> None:

@@ -44,8 +44,12 @@ MEMORY: Final = 7 * 86_400.0  # seconds until what was seen counts 1 / e
 RECENT: Final = 43_200.0  # seconds; the same for the shares of a fleet
 
 AT_ONCE: Final = 0.4  # of what is left, for the minimum of the mailboxes known now, before a day's demand is known
-FAIRNESS: Final = 0.8  # of a fleet: below 1, whoever has the smaller share gains, so that shares become equal
+FAIRNESS: Final = 0.5  # of a fleet: below 1, whoever has the smaller share gains, so that shares become equal
+RESTRAINT: Final = 6.0  # of a fleet: how strongly it takes back what fairness makes it spend too fast
+LARGEST_EXCESS: Final = 1.25  # that it answers to; many polls at once are no reason to become silent
+LEAST: Final = 0.5  # of its share: what a client keeps when it yields
 FOR_OTHERS: Final = 0.75  # of what is left: the most that forecasts may take from the mailboxes known now
+KEPT: Final = 12.0  # requests that speed leaves alone: the last calls before the reset must not be refused
 
 UNKNOWN_QUOTA: Final = 86_400.0  # requests a day: what is assumed where the service declares none
 UNKNOWN_PERIOD: Final = 86_400.0  # seconds
@@ -66,10 +70,11 @@ class Rate:
     weight: float = -1.0
     at: float | None = None
 
-    def add(self, amount: float, now: float) -> None:
-        """Count an event, or more, or a part of one."""
+    def add(self, amount: float, now: float, over: float = 0.0) -> None:
+        """Count an event, or more, or a part of one; those that happened over the last seconds are partly forgotten."""
         self._forget(now)
-        self.total += amount
+        past = over / self.memory
+        self.total += amount if past < 1e-6 else amount * -math.expm1(-past) / past
 
     def per_second(self, now: float) -> float:
         """Return how many events a second are to be expected."""
@@ -130,6 +135,7 @@ class Demand:
         waits_fixed: Polls of expected waits that no stretch spares.
         waits_speed: Polls of expected waits that the stretch divides.
         share: This client's share of what is spent now, of (0, 1].
+        pace: Requests that all who have the key will send until the reset if they go on as now.
         trust: How far what is known now is the whole truth: 1 for a program that has just begun, 0 after days.
     """
 
@@ -140,6 +146,7 @@ class Demand:
     waits_fixed: float = 0.0
     waits_speed: float = 0.0
     share: float = 1.0
+    pace: float = 0.0
     trust: float = 1.0
 
 
@@ -169,28 +176,44 @@ def plan(supply: Supply, demand: Demand, base: float = 1.0) -> Plan:
         demand: What is wanted.
         base: The stretch where the quota is rich.
     """
-    minimum = _minimum(supply, demand)
+    left = max(1.0, supply.left - demand.known.last)
+    future = min(FOR_OTHERS * left, demand.expected.last)
+    is_scarce = demand.known.minimum + demand.expected.minimum > left - future  # even without anything for speed
+    minimum = _minimum(demand, left, future, is_scarce=is_scarce)
     paid = demand.known.last + demand.expected.last + (demand.known.minimum + demand.expected.minimum) / minimum
-    rest = supply.left - paid - demand.other - demand.foreign - demand.waits_fixed
+    kept = min(KEPT, supply.left / 4)
+    rest = supply.left - kept - paid - demand.other - demand.foreign - demand.waits_fixed
     wanted = demand.known.speed + demand.expected.speed + demand.waits_speed
+    if is_scarce and demand.known.minimum > 0:
+        return Plan(minimum, math.inf)
     if wanted <= base * rest:
         return Plan(minimum, base)
     return Plan(minimum, max(base, wanted / rest) if rest > 0.001 * wanted else math.inf)
 
 
-def _minimum(supply: Supply, demand: Demand) -> float:
+def _minimum(demand: Demand, left: float, future: float, *, is_scarce: bool) -> float:
     """Return how far the minimum has to be stretched."""
     known = demand.known.minimum
     if known <= 0:
         return 1.0
-    left = max(1.0, supply.left - demand.known.last)
-    future = min(FOR_OTHERS * left, demand.expected.last)
     wanted, at_once = known + demand.expected.minimum, AT_ONCE * demand.trust * left
-    if wanted > left - future:
-        affordable, at_once = (left - future) * demand.share, at_once * demand.share
+    if is_scarce:
+        share = _fair_share(demand, left)
+        affordable, at_once = (left - future) * share, at_once * share
     else:
         affordable = max((1 - FOR_OTHERS) * left, left - future - demand.foreign)
     return max(1.0, min(wanted / affordable, known / max(1e-9, at_once)))
+
+
+def _fair_share(demand: Demand, left: float) -> float:
+    """Return the share of what is left that this client may spend.
+
+    It is more than the client's share of today if that is small, so that the shares of a fleet become equal. Together
+    the shares of n clients would then be n ** (1 - FAIRNESS): a fleet would spend too fast in the beginning, and poll
+    ever more rarely towards the reset. So all yield for as long as all together spend too fast.
+    """
+    excess = min(LARGEST_EXCESS, max(1.0, demand.pace / left))
+    return max(LEAST * demand.share, demand.share**FAIRNESS / excess**RESTRAINT)
 
 
 def claim_of(life: float, gap: float, early: float, speed: float, *, expires: bool) -> Claim:
@@ -219,6 +242,7 @@ class Experience:
 
     __slots__ = (
         "_began",
+        "_counted",
         "_foreign",
         "_lasts",
         "_minima",
@@ -232,7 +256,7 @@ class Experience:
 
     def __init__(self, period: float, now: float) -> None:
         waits, mailboxes = min(PSEUDO_WAITS, PSEUDO_SHARE * period), min(PSEUDO_MAILBOXES, 4 * PSEUDO_SHARE * period)
-        self._began = now
+        self._began = self._counted = now
         self._waits, self._other = Rate(waits), Rate(waits)
         self._lasts, self._minima, self._speeds = Rate(mailboxes), Rate(mailboxes), Rate(mailboxes)
         self._foreign = Rate(mailboxes)
@@ -263,7 +287,9 @@ class Experience:
         self._other.add(other, now)
         self._foreign.add(foreign, now)
         self._own.add(polls + other, now)
-        self._recent.add(foreign, now)
+        self._recent.add(foreign, now, now - self._counted)  # it is known from an answer, and happened before it
+        if polls or other:
+            self._counted = now
 
     def demand(self, known: Claim, seconds: float, shares: tuple[float, float], now: float) -> Demand:
         """Return what is wanted until the reset.
@@ -283,7 +309,8 @@ class Experience:
             foreign=self._foreign.per_second(now) * seconds,
             waits_fixed=waits * shares[0],
             waits_speed=waits * shares[1],
-            share=max(1 / 64, own / (own + foreign)) ** FAIRNESS if own + foreign > 0 else 1.0,
+            share=max(1 / 64, own / (own + foreign)) if own + foreign > 0 else 1.0,
+            pace=(own + foreign) * seconds,
             trust=PSEUDO_WAITS / (PSEUDO_WAITS + max(0.0, now - self._began)),
         )
 
