@@ -178,9 +178,7 @@ class AsyncClient:
                 is not repeated, since it would make a second one.
             TempMailError: The request failed.
         """
-        mailbox = await self._caller.call(endpoints.create_mailbox())
-        waiting.remember(self._caller.core, mailbox)
-        return mailbox
+        return await self._caller.call(endpoints.create_mailbox())
 
     async def update_mailbox(self, mailbox: Mailbox | str, username: str, domain: str) -> Mailbox:
         """Switch a mailbox to another address (`POST /emails/{email}/{username}/{domain}`).
@@ -198,9 +196,7 @@ class AsyncClient:
             InvalidRequestError: The service refuses the username or the domain.
             TempMailError: The request failed.
         """
-        updated = await self._caller.call(endpoints.update_mailbox(mailbox, username, domain))
-        waiting.remember(self._caller.core, updated)
-        return updated
+        return await self._caller.call(endpoints.update_mailbox(mailbox, username, domain))
 
     async def delete_mailbox(self, mailbox: Mailbox | str) -> None:
         """Delete a mailbox and its messages (`DELETE /emails/{email}`).

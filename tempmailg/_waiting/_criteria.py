@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Final, TypeAlias, cast
+from operator import attrgetter
+from typing import TYPE_CHECKING, Final, TypeAlias, cast
 
-from attrs import evolve, field, frozen
+from attrs import evolve, field, fields, frozen
 
 from tempmailg import _settings as settings
 from tempmailg._errors import ConfigurationError
-from tempmailg._models import Message
+from tempmailg._models import Attachment, Message
+
+if TYPE_CHECKING:
+    from attrs import AttrsInstance
 
 TextCriterion: TypeAlias = str | re.Pattern[str] | None
 """A text to be contained, in any case, a compiled pattern to be found, or nothing to ask for."""
@@ -81,9 +85,20 @@ class Criteria:
         return None
 
 
+_CHANGEABLE: Final = {"is_seen", "url"}
+"""Fields that may change while a message stays what it is; every other field may be what it is judged by."""
+
+
+def _judged_by(kind: type[AttrsInstance]) -> attrgetter[tuple[object, ...]]:
+    return attrgetter(*(each.name for each in fields(kind) if each.name not in _CHANGEABLE | {"attachments"}))
+
+
+_of_message, _of_attachment = _judged_by(Message), _judged_by(Attachment)
+
+
 def fingerprint(message: Message) -> int:
     """Return a number that stays the same as long as nothing changes that a message is judged by."""
-    return hash((message.subject, message.from_name, message.from_email, message.content, message.is_html))
+    return hash((_of_message(message), *map(_of_attachment, message.attachments)))
 
 
 def summary(message: Message) -> str:
