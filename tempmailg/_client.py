@@ -428,7 +428,7 @@ class AsyncClient:
             QuotaExceededError: The quota is down to the client's reserve, and starts again too late.
             TempMailError: The service refused the poll, for instance because of the key.
         """
-        criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
+        criteria = waiting.Criteria(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
         messages = await waiting.wait_for_messages(
             self._caller, mailbox, criteria, timeout=timeout, count=1, interval=poll_interval
         )
@@ -469,7 +469,7 @@ class AsyncClient:
             QuotaExceededError: The quota is down to the client's reserve, and starts again too late.
             TempMailError: The service refused the poll, for instance because of the key.
         """
-        criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
+        criteria = waiting.Criteria(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
         return await waiting.wait_for_messages(
             self._caller, mailbox, criteria, timeout=timeout, count=count, interval=poll_interval
         )
@@ -511,7 +511,7 @@ class AsyncClient:
             QuotaExceededError: The quota is down to the client's reserve, and starts again too late.
             TempMailError: The service refused the poll, for instance because of the key.
         """
-        criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
+        criteria = waiting.Criteria(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
         find = waiting.code_finder(length=length, pattern=pattern)
         return await waiting.wait_for_finding(
             self._caller, mailbox, criteria, find, timeout=timeout, interval=poll_interval
@@ -555,7 +555,7 @@ class AsyncClient:
             QuotaExceededError: The quota is down to the client's reserve, and starts again too late.
             TempMailError: The service refused the poll, for instance because of the key.
         """
-        criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
+        criteria = waiting.Criteria(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
         find = waiting.link_finder(contains=contains, text=text)
         return await waiting.wait_for_finding(
             self._caller, mailbox, criteria, find, timeout=timeout, interval=poll_interval
@@ -593,7 +593,7 @@ class AsyncClient:
             QuotaExceededError: The quota is down to the client's reserve, and starts again too late.
             TempMailError: The last poll failed, so nothing can be said.
         """
-        criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
+        criteria = waiting.Criteria(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
         await waiting.assert_no_message(self._caller, mailbox, criteria, within=within, interval=poll_interval)
 
     def expect_message(
@@ -634,7 +634,7 @@ class AsyncClient:
             QuotaExceededError: The quota is down to the client's reserve, and starts again too late.
             TempMailError: The service refused the poll, for instance because of the key.
         """
-        criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match)
+        criteria = waiting.Criteria(subject=subject, sender=sender, body=body, match=match)
         return waiting.ExpectedMessage(self._caller, mailbox, criteria, timeout=timeout, interval=poll_interval)
 
     def watch(
