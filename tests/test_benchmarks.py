@@ -13,16 +13,10 @@ from xml.etree import ElementTree as ET
 import pytest
 from support.redis_server import needs_redis
 
-from tempmailg import Message
-from tempmailg._convert import Decoder
-
-ROOT = Path(__file__).parents[1]
-sys.path.append(str(ROOT))  # the benchmarks are a package of the repository, not of the installation
-
-from benchmarks import _publish as publish  # noqa: E402 - behind the path that makes it importable
-from benchmarks import fleet  # noqa: E402 - behind the path that makes it importable
-from benchmarks.__main__ import PARTS  # noqa: E402 - behind the path that makes it importable
-from benchmarks._harness import (  # noqa: E402 - behind the path that makes it importable
+from benchmarks import _publish as publish
+from benchmarks import fleet
+from benchmarks.__main__ import PARTS
+from benchmarks._harness import (
     Goal,
     Measure,
     Row,
@@ -33,9 +27,13 @@ from benchmarks._harness import (  # noqa: E402 - behind the path that makes it 
     show,
     spread,
 )
-from benchmarks._mail import PREFIXES, answer_body  # noqa: E402 - behind the path that makes it importable
-from benchmarks._server import running_server  # noqa: E402 - behind the path that makes it importable
-from benchmarks._worker import Worker  # noqa: E402 - behind the path that makes it importable
+from benchmarks._mail import PREFIXES, answer_body
+from benchmarks._server import running_server
+from benchmarks._worker import Worker
+from tempmailg import Message
+from tempmailg._convert import Decoder
+
+ROOT = Path(__file__).parents[1]
 
 
 def measure() -> Measure:
