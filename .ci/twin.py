@@ -1,10 +1,12 @@
-"""Writes `tempmailg/_blocking.py`, the methods of `Client`, from those of `AsyncClient`.
+"""Writes what follows from elsewhere: the criteria of waits, and `tempmailg/_blocking.py`, the methods of `Client`.
 
-    python .ci/twin.py            writes the file
-    python .ci/twin.py --check    fails if the file is not what would be written
+    python .ci/twin.py            writes the files
+    python .ci/twin.py --check    fails if a file is not what would be written
 
-Signatures and docstrings are copied from `_client.py`, in the words of a blocking program; each body is one statement,
-by the kind of the method. What cannot be derived stands in `_twins.py`.
+The criteria in `_client.py` and `robot.py` follow from `_waiting/_criteria.py`: see `criteria.py` beside this script.
+
+`Client` follows from `AsyncClient`. Signatures and docstrings are copied, in the words of a blocking program; each body
+is one statement, by the kind of the method. What cannot be derived stands in `_twins.py`.
 """
 
 from __future__ import annotations
@@ -16,6 +18,12 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from criteria import declared, plain, with_criteria
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[1]
 WIDTH = 120
@@ -256,29 +264,52 @@ def imported(tree: ast.Module) -> list[tuple[str, str]]:
     return found
 
 
-def formatted(text: str) -> str:
+def formatted(text: str, name: str) -> str:
     """Return a module's text as ruff sorts and formats it."""
     for command in (["check", "--fix", "--quiet", "--select", "I"], ["format"]):
-        ruff = [sys.executable, "-m", "ruff", *command, "--stdin-filename", "tempmailg/_blocking.py", "-"]
+        ruff = [sys.executable, "-m", "ruff", *command, "--stdin-filename", f"tempmailg/{name}", "-"]
         text = subprocess.run(ruff, input=text, capture_output=True, text=True, check=True, cwd=ROOT).stdout
     return text
 
 
-def main() -> int:
-    """Write the twin, or check that it is written."""
-    parser = argparse.ArgumentParser(description="Write tempmailg/_blocking.py from tempmailg/_client.py.")
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if the file is out of date")
-    parser.add_argument("--package", type=Path, default=ROOT / "tempmailg", help="the folder of the three files")
-    options = parser.parse_args()
-    client, twins, target = (options.package / name for name in ("_client.py", "_twins.py", "_blocking.py"))
+def written(package: Path) -> Iterator[tuple[Path, str]]:
+    """Yield each file of a package that follows from others, with the text that it must have.
+
+    Raises:
+        UntranslatableError: There is something in `_client.py` of a kind that this script does not know.
+    """
+    criteria = declared(text_of(package / "_waiting" / "_criteria.py"))
+    client, robot, blocking = (package / name for name in ("_client.py", "robot.py", "_blocking.py"))
+    source = formatted(with_criteria(text_of(client), criteria), client.name)
+    yield client, source
+    yield robot, formatted(with_criteria(text_of(robot), plain(criteria)), robot.name)
     try:
-        text = formatted(Twin(client.read_text(encoding="utf-8"), twins.read_text(encoding="utf-8")).text())
+        yield blocking, formatted(Twin(source, text_of(package / "_twins.py")).text(), blocking.name)
     except UntranslatableError as error:
-        sys.exit(f"{client}: {error}")
-    if not options.check:
+        raise UntranslatableError(f"{client}: {error}") from None
+
+
+def text_of(file: Path) -> str:
+    """Return what a file holds."""
+    return file.read_text(encoding="utf-8")
+
+
+def main() -> int:
+    """Write the files, or check that they are written."""
+    parser = argparse.ArgumentParser(description="Write the criteria of waits and tempmailg/_blocking.py.")
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if a file is out of date")
+    parser.add_argument("--package", type=Path, default=ROOT / "tempmailg", help="the folder of the files")
+    options = parser.parse_args()
+    try:
+        texts = dict(written(options.package))
+    except UntranslatableError as error:
+        sys.exit(str(error))
+    for target, text in texts.items():
+        if target.exists() and text_of(target) == text:
+            continue
+        if options.check:
+            sys.exit(f"{target} is out of date: run `python .ci/twin.py`")
         target.write_text(text, encoding="utf-8")
-    elif not target.exists() or target.read_text(encoding="utf-8") != text:
-        sys.exit(f"{target} is out of date: run `python .ci/twin.py`")
     return 0
 
 

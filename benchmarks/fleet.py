@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
-import tempfile
-import time
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks._harness import Measure, Row
 from benchmarks._mail import PREFIXES
+from benchmarks._redis import running_redis
 from benchmarks._server import running_server
 
 if TYPE_CHECKING:
@@ -78,33 +76,6 @@ def _line(worker: subprocess.Popen[str]) -> dict[str, Any]:
     assert worker.stdout
     found: dict[str, Any] = json.loads(worker.stdout.readline())
     return found
-
-
-@contextmanager
-def running_redis(server: str) -> Generator[tuple[str, int]]:
-    """Give the URL and the process id of a Redis of its own, which keeps nothing."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = int(taken.getsockname()[1])
-    with tempfile.TemporaryDirectory() as folder:
-        options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", folder]
-        with subprocess.Popen([server, *options], stdout=subprocess.DEVNULL) as process:
-            try:
-                _wait_for(port)
-                yield f"redis://127.0.0.1:{port}/0", process.pid
-            finally:
-                process.kill()
-
-
-def _wait_for(port: int) -> None:
-    for _ in range(500):
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except ConnectionRefusedError:
-            time.sleep(0.02)
-        else:
-            return
-    raise RuntimeError("redis-server does not listen within 10 seconds")
 
 
 def _cpu_of(process: int) -> float:

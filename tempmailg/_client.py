@@ -178,9 +178,7 @@ class AsyncClient:
                 is not repeated, since it would make a second one.
             TempMailError: The request failed.
         """
-        mailbox = await self._caller.call(endpoints.create_mailbox())
-        waiting.remember(self._caller.core, mailbox)
-        return mailbox
+        return await self._caller.call(endpoints.create_mailbox())
 
     async def update_mailbox(self, mailbox: Mailbox | str, username: str, domain: str) -> Mailbox:
         """Switch a mailbox to another address (`POST /emails/{email}/{username}/{domain}`).
@@ -198,9 +196,7 @@ class AsyncClient:
             InvalidRequestError: The service refuses the username or the domain.
             TempMailError: The request failed.
         """
-        updated = await self._caller.call(endpoints.update_mailbox(mailbox, username, domain))
-        waiting.remember(self._caller.core, updated)
-        return updated
+        return await self._caller.call(endpoints.update_mailbox(mailbox, username, domain))
 
     async def delete_mailbox(self, mailbox: Mailbox | str) -> None:
         """Delete a mailbox and its messages (`DELETE /emails/{email}`).
@@ -432,7 +428,7 @@ class AsyncClient:
             QuotaExceededError: The quota is down to the client's reserve, and starts again too late.
             TempMailError: The service refused the poll, for instance because of the key.
         """
-        criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
+        criteria = waiting.Criteria(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
         messages = await waiting.wait_for_messages(
             self._caller, mailbox, criteria, timeout=timeout, count=1, interval=poll_interval
         )
@@ -473,7 +469,7 @@ class AsyncClient:
             QuotaExceededError: The quota is down to the client's reserve, and starts again too late.
             TempMailError: The service refused the poll, for instance because of the key.
         """
-        criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
+        criteria = waiting.Criteria(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
         return await waiting.wait_for_messages(
             self._caller, mailbox, criteria, timeout=timeout, count=count, interval=poll_interval
         )
@@ -515,7 +511,7 @@ class AsyncClient:
             QuotaExceededError: The quota is down to the client's reserve, and starts again too late.
             TempMailError: The service refused the poll, for instance because of the key.
         """
-        criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
+        criteria = waiting.Criteria(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
         find = waiting.code_finder(length=length, pattern=pattern)
         return await waiting.wait_for_finding(
             self._caller, mailbox, criteria, find, timeout=timeout, interval=poll_interval
@@ -559,7 +555,7 @@ class AsyncClient:
             QuotaExceededError: The quota is down to the client's reserve, and starts again too late.
             TempMailError: The service refused the poll, for instance because of the key.
         """
-        criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
+        criteria = waiting.Criteria(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
         find = waiting.link_finder(contains=contains, text=text)
         return await waiting.wait_for_finding(
             self._caller, mailbox, criteria, find, timeout=timeout, interval=poll_interval
@@ -597,7 +593,7 @@ class AsyncClient:
             QuotaExceededError: The quota is down to the client's reserve, and starts again too late.
             TempMailError: The last poll failed, so nothing can be said.
         """
-        criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
+        criteria = waiting.Criteria(subject=subject, sender=sender, body=body, match=match, ignore=ignore)
         await waiting.assert_no_message(self._caller, mailbox, criteria, within=within, interval=poll_interval)
 
     def expect_message(
@@ -638,7 +634,7 @@ class AsyncClient:
             QuotaExceededError: The quota is down to the client's reserve, and starts again too late.
             TempMailError: The service refused the poll, for instance because of the key.
         """
-        criteria = waiting.Criteria.of(subject=subject, sender=sender, body=body, match=match)
+        criteria = waiting.Criteria(subject=subject, sender=sender, body=body, match=match)
         return waiting.ExpectedMessage(self._caller, mailbox, criteria, timeout=timeout, interval=poll_interval)
 
     def watch(

@@ -13,7 +13,7 @@ from tempmailg import _errors as err
 from tempmailg import _wire as wire
 from tempmailg._budget import take_from_request_budget
 from tempmailg._headers import retry_after_of
-from tempmailg._models import Quota
+from tempmailg._models import Mailbox, Quota
 from tempmailg._public import public
 from tempmailg._quota import QuotaBook
 from tempmailg._retry import RetryBudget, retry_delay, was_not_processed
@@ -39,6 +39,7 @@ _NO_ASYNCIO: Final = (
     " thread (trio.to_thread.run_sync)"
 )
 
+_MAX_MADE: Final = 10_000  # mailboxes that a client has made and knows of; older ones are forgotten
 _ERROR_BODY: Final = 64 * 1024  # bytes read of an answer that is an error: its text is shortened anyway
 
 
@@ -143,6 +144,14 @@ class ClientState:
     def background(self, background: Background) -> None:
         self._background, self._background_pid = background, os.getpid()
 
+    def record_made(self, mailbox: Mailbox) -> None:
+        """Take in that a mailbox was made just now."""
+        email = mailbox.email.lower()
+        self.made.pop(email, None)
+        self.made[email] = self.transport.now(), mailbox.expires_at
+        if len(self.made) > _MAX_MADE:
+            del self.made[next(iter(self.made))]
+
     def redact(self, failure: err.TempMailError) -> None:
         """Take the key out of a failure's texts, should the service have echoed it."""
         redact = self.key.redact
@@ -202,7 +211,10 @@ class Caller:
         async def send(attempts: CallAttempts) -> T:
             return wire.decode(call, await self._request(attempts, {}))
 
-        return await self.with_retries(call, send)
+        result = await self.with_retries(call, send)
+        if isinstance(result, Mailbox) and call.makes_mailbox:
+            self.core.record_made(result)
+        return result
 
     async def delete(self, call: Call[None]) -> None:
         """Send a deletion; "not found" after an attempt that may have done the work is success.
@@ -356,7 +368,7 @@ class CallAttempts:
         return " (the request may have arrived, so the mailbox may exist: it was not sent again)"
 
     def _may_have_made_a_mailbox(self, failure: err.TempMailError) -> bool:
-        if self.call.is_safe or was_not_processed(failure):
+        if not self.call.makes_mailbox or was_not_processed(failure):
             return False
         if isinstance(failure, err.APIConnectionError):
             return failure.sent

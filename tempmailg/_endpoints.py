@@ -75,6 +75,11 @@ class Call(Generic[T_co]):
         """Whether sending it twice leaves the account as sending it once does."""
         return self.method != "POST"
 
+    @property
+    def makes_mailbox(self) -> bool:
+        """Whether the mailbox that comes back exists since this request, and so is empty."""
+        return self.returns is Mailbox and not self.is_safe
+
     @cached_property
     def target(self) -> str:
         """Path and query, percent-encoded so that the server decodes exactly what the caller gave."""

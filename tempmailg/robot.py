@@ -138,8 +138,8 @@ class TempMail:
     ) -> Message:
         """Run a keyword, wait for the message that it causes, and return the message.
 
-        The messages that were there before do not count. The keyword gets all arguments but ``timeout``, ``subject``,
-        ``sender`` and ``body``, which are this keyword's own.
+        The messages that were there before do not count. The keyword gets all arguments but ``timeout`` and the
+        criteria, which are this keyword's own.
 
         | ${message} =    Expect Message    ${mailbox}    Sign Up    ${mailbox.email}    subject=welcome
         | Should Contain    ${message.text}    Thank you

@@ -13,13 +13,10 @@ from xml.etree import ElementTree as ET
 import pytest
 from support.redis_server import needs_redis
 
-ROOT = Path(__file__).parents[1]
-sys.path.append(str(ROOT))  # the benchmarks are a package of the repository, not of the installation
-
-from benchmarks import _publish as publish  # noqa: E402 - behind the path that makes it importable
-from benchmarks import fleet  # noqa: E402 - behind the path that makes it importable
-from benchmarks.__main__ import PARTS  # noqa: E402 - behind the path that makes it importable
-from benchmarks._harness import (  # noqa: E402 - behind the path that makes it importable
+from benchmarks import _publish as publish
+from benchmarks import fleet
+from benchmarks.__main__ import PARTS
+from benchmarks._harness import (
     Goal,
     Measure,
     Row,
@@ -30,9 +27,13 @@ from benchmarks._harness import (  # noqa: E402 - behind the path that makes it 
     show,
     spread,
 )
-from benchmarks._mail import PREFIXES  # noqa: E402 - behind the path that makes it importable
-from benchmarks._server import running_server  # noqa: E402 - behind the path that makes it importable
-from benchmarks._worker import Worker  # noqa: E402 - behind the path that makes it importable
+from benchmarks._mail import PREFIXES, answer_body
+from benchmarks._server import running_server
+from benchmarks._worker import Worker
+from tempmailg import Message
+from tempmailg._convert import Decoder
+
+ROOT = Path(__file__).parents[1]
 
 
 def measure() -> Measure:
@@ -54,6 +55,12 @@ def test_the_command_measures_what_it_is_told_and_writes_it_down(tmp_path: Path)
     results = json.loads(file.read_text())
     assert results["machine"]["python"]
     assert [goal["limit"] for goal in results["measures"][0]["goals"]] == [3]
+
+
+def test_the_answers_are_as_documented() -> None:
+    """A message that lacked a new field would be read by the slower way, and no figure would be that of users."""
+    for message in json.loads(answer_body(8))["messages"]:
+        assert Decoder().quick(Message)(message) is not None
 
 
 def test_an_unknown_name_is_refused() -> None:

@@ -11,11 +11,11 @@ import subprocess
 import threading
 import unicodedata
 from datetime import UTC, datetime, timedelta
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.tags import tags_of
 
 from tempmailg import AsyncClient, WaitTimeoutError
 from tempmailg._cli._times import ago, clock, until
@@ -161,19 +161,6 @@ def test_read_shows_headers_text_and_attachments(shell: Shell, address: str) -> 
     assert value["attachments"][0]["name"] == "a.txt"
 
 
-class _Page(HTMLParser):
-    """What a browser makes of a file: its tags, each with its attributes."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-
 HOSTILE_PAGE = (
     "\"></iframe><meta http-equiv='refresh' content='0;url=https://tracker.example/'><p>Grüße &amp; &quot;</p>"
     "<script>alert(1)</script><img src='https://tracker.example/'><IFRAME src='https://tracker.example/'></IFRAME>"
@@ -193,14 +180,14 @@ def test_read_html_writes_a_private_file(shell: Shell, address: str) -> None:
         assert path.stat().st_mode & 0o777 == 0o600
     finally:
         path.unlink()
-    tags = _Page(text).tags
+    tags = tags_of(text)
     assert [tag for tag, _ in tags] == ["html", *["meta"] * 5, "title", "style", "iframe"]
     assert "default-src 'none'" in (tags[2][1]["content"] or "")
     frame = tags[-1][1]
     assert set(frame) == {"sandbox", "title", "srcdoc"}
     assert not frame["sandbox"]  # nothing is allowed
     assert (frame["srcdoc"] or "").replace("<x-", "<").replace("</x-", "</").endswith(HOSTILE_PAGE)
-    assert not {tag for tag, _ in _Page(frame["srcdoc"] or "").tags} & {"iframe", "frame", "link", "object", "embed"}
+    assert not {tag for tag, _ in tags_of(frame["srcdoc"] or "")} & {"iframe", "frame", "link", "object", "embed"}
 
 
 def test_no_browser_goes_where_a_mail_sends_it(shell: Shell, address: str) -> None:
@@ -228,7 +215,7 @@ def test_read_html_goes_where_it_is_told_and_replaces_nothing(shell: Shell, addr
     """`--to` names the file; one that exists stays as it is."""
     message = shell.sandbox.deliver(address, text="1 < 2")
     assert shell.answer("read", message, "--html", "--to", "page.html") == "page.html"
-    frame = _Page(Path("page.html").read_text(encoding="utf-8")).tags[-1][1]
+    frame = tags_of(Path("page.html").read_text(encoding="utf-8"))[-1][1]
     assert (frame["srcdoc"] or "").endswith(">1 &lt; 2</pre>")
     outcome = shell.run("read", message, "--html", "--to", "page.html")
     assert (outcome.status, outcome.stderr) == (1, "tempmailg: page.html: File exists\n")

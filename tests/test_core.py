@@ -12,15 +12,16 @@ from contextlib import nullcontext
 from datetime import timedelta
 from email.utils import format_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import pytest
 import trio
 from support.scripted import ScriptedTransport, answer, refusal
 
 import tempmailg
-from tempmailg import AsyncClient, Attempt
+from tempmailg import AsyncClient, Attempt, Mailbox
 from tempmailg import _errors as err
+from tempmailg._endpoints import Call
 from tempmailg._retry import RETRY_TOKENS, RetryBudget, retry_delay
 from tempmailg._stream import SpeedLimit
 
@@ -119,6 +120,16 @@ async def test_a_lost_creation_says_that_the_mailbox_may_exist() -> None:
     with pytest.raises(err.APIConnectionError, match="the mailbox may exist") as caught:
         await client_of(ScriptedTransport(broken(sent=True))).create_mailbox()
     assert caught.value.sent
+
+
+@pytest.mark.parametrize(("method", "new"), [("POST", {"box@example.com"}), ("GET", set[str]())])
+async def test_a_mailbox_that_any_endpoint_makes_is_known_to_be_new(
+    method: Literal["POST", "GET"], new: set[str]
+) -> None:
+    """Whichever call makes a mailbox, waits know that it is new; one that was only asked for may be old."""
+    async with client_of(ScriptedTransport(CREATED)) as client:
+        await client._caller.call(Call("create_mailbox", method, "/copies", ("copies",), Mailbox))
+        assert client._caller.core.made.keys() == new
 
 
 @pytest.mark.parametrize(

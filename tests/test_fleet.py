@@ -53,8 +53,8 @@ class Work:
 
 
 @pytest.fixture
-def work(tmp_path: Path) -> Generator[Work]:
-    with Sandbox(quota=MAILBOXES * 10) as sandbox, redis_server(tmp_path) as url:
+def work() -> Generator[Work]:
+    with Sandbox(quota=MAILBOXES * 10) as sandbox, redis_server() as url:
         with Client(sandbox.api_key, base_url=sandbox.base_url) as client:
             mailboxes = [client.create_mailbox().email for _ in range(MAILBOXES)]
         for number, mailbox in enumerate(mailboxes):

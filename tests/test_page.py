@@ -5,13 +5,13 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
 from support.chromium import Listeners, opened_browser
 from support.hostile_pages import HOSTILE_PAGES
+from support.tags import tags_of
 
 from tempmailg import Message, _page
 
@@ -28,29 +28,16 @@ def message(content: str, *, is_html: bool = True, subject: str = "Hello") -> Me
     return Message(id="m", received_at=datetime.now(UTC), content=content, is_html=is_html, subject=subject)
 
 
-class Document(HTMLParser):
-    """The tags of a document, each with its attributes."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[tuple[str, dict[str, str | None]]] = []
-        self.feed(text)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append((tag, dict(attrs)))
-
-
 def framed(page: str) -> str:
     """Return what stands in the page's frame."""
-    (frame,) = [attributes for tag, attributes in Document(page).tags if tag == "iframe"]
+    (frame,) = [attributes for tag, attributes in tags_of(page) if tag == "iframe"]
     return frame["srcdoc"] or ""
 
 
 def test_a_page_is_a_policy_and_a_frame_in_which_nothing_is_allowed() -> None:
     """Whatever subject and content say, the document has its own tags alone, and the mail is text in an attribute."""
     hostile = '"></pre></title><script>alert(1)</script>'
-    tags = Document(message(hostile, subject=hostile).as_page()).tags
+    tags = tags_of(message(hostile, subject=hostile).as_page())
     assert [tag for tag, _ in tags] == ["html", *["meta"] * 5, "title", "style", "iframe"]
     assert tags[2][1]["content"] == _page.MAIL_POLICY
     assert not tags[-1][1]["sandbox"]
@@ -61,7 +48,7 @@ def test_links_open_only_where_the_caller_wants_them() -> None:
     """With `links` a click opens a new tab, also where the mail says that it should replace the page."""
     content = '<a href="https://example.com/" target="_top">x</a> target="_blank" <a target = \'_SELF\'>'
     page = message(content).as_page(links=True)
-    assert dict(Document(page).tags[-1][1])["sandbox"] == "allow-popups allow-popups-to-escape-sandbox"
+    assert dict(tags_of(page)[-1][1])["sandbox"] == "allow-popups allow-popups-to-escape-sandbox"
     shown = framed(page)
     assert '<base target="_blank"><a' in shown
     assert shown.count("x-target") == 2

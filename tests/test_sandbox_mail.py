@@ -12,12 +12,15 @@ from email.message import EmailMessage
 from email.mime.image import MIMEImage
 from email.mime.multipart import MIMEMultipart
 from email.mime.text import MIMEText
+from typing import Any
 
+import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tempmailg.sandbox._mail import BytesBlob, File, Mail, Slice, distinct, parse
+from tempmailg.sandbox._mail import Blob, BytesBlob, File, Mail, Slice, distinct, parse
+from tempmailg.sandbox._structure import structured
 
 TEXT = st.text(st.characters(exclude_categories=["Cs", "Cc"]))
 
@@ -369,3 +372,16 @@ def test_a_slice_of_a_blob_is_a_slice_of_its_bytes(data: bytes, start: int, stop
     """Ranges cut exactly, wherever the chunks end."""
     start, stop = min(start, len(data)), min(max(start, stop), len(data))
     assert b"".join(Slice(BytesBlob(data), start, max(start, stop)).chunks()) == data[start : max(start, stop)]
+
+
+def filled(kind: type) -> Any:
+    """Return a value whose every field differs from its default."""
+    samples: dict[Any, Any] = {bool: True, int: 7, Blob: BytesBlob(b"\x00\xff"), tuple[File, ...]: ()}
+    types = attrs.fields(attrs.resolve_types(kind))
+    return kind(**{field.name: f"the {field.name}" if field.type is str else samples[field.type] for field in types})
+
+
+def test_a_dump_holds_every_field_of_a_mail_and_of_its_files() -> None:
+    """A new field of `Mail` or `File` is dumped and loaded without being named anywhere else."""
+    mail: Mail = attrs.evolve(filled(Mail), files=(filled(File),))
+    assert structured(json.loads(json.dumps(mail.to_json())), Mail, "the mail") == mail

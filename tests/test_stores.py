@@ -33,8 +33,8 @@ async def settled(answer: object) -> Any:
 
 
 @pytest.fixture(scope="module")
-def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with redis_server(tmp_path_factory.mktemp("redis")) as url:
+def redis_url() -> Iterator[str]:
+    with redis_server() as url:
         yield url
 
 

@@ -1,7 +1,8 @@
-"""The generator of the blocking client: what is added to `AsyncClient` arrives in `Client` by running one command."""
+"""What is generated: a criterion, and what is added to `AsyncClient`, arrive everywhere by running one command."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -14,9 +15,10 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def package(tmp_path: Path) -> Path:
-    """A copy of the three files that the generator reads and writes."""
-    for name in ("_client.py", "_twins.py", "_blocking.py"):
-        shutil.copy(ROOT / "tempmailg" / name, tmp_path)
+    """A copy of the files that the generator reads and writes."""
+    (tmp_path / "_waiting").mkdir()
+    for name in ("_client.py", "_twins.py", "_blocking.py", "robot.py", "_waiting/_criteria.py"):
+        shutil.copy(ROOT / "tempmailg" / name, tmp_path / name)
     return tmp_path
 
 
@@ -37,12 +39,60 @@ def with_method(package: Path, method: str) -> str:
     )
 
 
-def replace(package: Path, old: str, new: str) -> None:
-    """Edit the source of the generator."""
-    source = package / "_client.py"
+def replace(package: Path, old: str, new: str, name: str = "_client.py") -> None:
+    """Edit a source of the generator."""
+    source = package / name
     text = source.read_text(encoding="utf-8")
     assert text.count(old) == 1
     source.write_text(text.replace(old, new), encoding="utf-8")
+
+
+CC = """\
+    cc: str | re.Pattern[str] | None = field(
+        default=None, validator=_check_criterion, metadata=_found_in(lambda message: message.to)
+    )
+    match: Callable"""
+
+
+def test_a_criterion_that_is_declared_arrives_wherever_criteria_are_taken(package: Path) -> None:
+    """Signatures, explanations and what is passed on follow from the declaration, in both clients and the keywords."""
+    explained = (
+        "cc: The same for everybody who gets a copy, in the order and in the spelling of the header of the message"
+    )
+    replace(
+        package,
+        "        match: A function",
+        f"        {explained}.\n        match: A function",
+        "_waiting/_criteria.py",
+    )
+    replace(package, "    match: Callable", CC, "_waiting/_criteria.py")
+    assert generate(package, "--check")[0] == 1
+    assert generate(package) == (0, "")
+    assert generate(package, "--check") == (0, "")
+    client, blocking, robot = (
+        (package / name).read_text(encoding="utf-8") for name in ("_client.py", "_blocking.py", "robot.py")
+    )
+    assert client.count("        cc: str | re.Pattern[str] | None = None,\n        match: Callable[") == 6
+    assert client.count("cc=cc") == 6
+    assert client.count(f"            {explained}.\n            match: A function") == 6
+    assert blocking.count("        cc: str | re.Pattern[str] | None = None,\n        match: Callable[") == 6
+    assert blocking.count("cc=cc") == blocking.count(f"            {explained}.\n") == 6
+    assert robot.count("        cc: str | None = None,\n") == robot.count("cc=cc") == 3
+
+
+def test_a_criterion_that_is_gone_goes_everywhere(package: Path) -> None:
+    """A parameter that no longer does anything is left nowhere, and `expect_message` still ignores what was there."""
+    source = package / "_waiting" / "_criteria.py"
+    text = source.read_text(encoding="utf-8")
+    before, mark, rest = text.partition("    body: str | re.Pattern[str] | None = field(")
+    source.write_text(before + rest[rest.index("    match: Callable") :], encoding="utf-8")
+    assert mark
+    assert generate(package) == (0, "")
+    client = (package / "_client.py").read_text(encoding="utf-8")
+    assert "body" in text
+    assert "body=body" not in client
+    passed = [re.findall(r"(\w+)=", text) for text in re.findall(r"waiting\.Criteria\(([^)]*)\)", client)]
+    assert [{"body", "ignore"} & set(names) for names in passed] == [{"ignore"}] * 5 + [set()]
 
 
 def test_the_client_in_the_repository_is_what_the_generator_writes() -> None:

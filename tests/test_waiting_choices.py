@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from support.virtual import listing, message, virtual_client
 
-from tempmailg import AsyncClient, ConfigurationError, MailboxGoneError, QuotaExceededError, WaitTimeoutError
+from tempmailg import AsyncClient, ConfigurationError, MailboxGoneError, Message, QuotaExceededError, WaitTimeoutError
+from tempmailg._convert import FIELDS
 from tempmailg.sandbox import Sandbox
 
 if TYPE_CHECKING:
@@ -333,22 +334,56 @@ async def test_a_state_that_is_none_is_refused(user: AsyncClient, state: Any) ->
         user.watch(BOX, state=state)
 
 
-async def test_a_message_whose_content_changes_is_judged_again() -> None:
-    """A message that was rejected is looked at anew when there is more of it."""
+FILE = {
+    "name": "a.pdf",
+    "extension": "pdf",
+    "size": 91,
+    "url": "https://v1.tempmailg.com/api/messages/a/attachments/a.pdf",
+}
+
+CHANGES: dict[str, Any] = {
+    "subject": "Another",
+    "from": "Another",
+    "from_email": "another@example.org",
+    "to": "another@example.com",
+    "receivedAt": "2026-06-28 09:30:01",
+    "html": True,
+    "content": "your code is 482913",
+    "attachments": [FILE],
+}
+
+
+def test_each_field_of_a_message_is_among_the_changes() -> None:
+    """A new field is tried here: either a message is judged again when it changes, or it says why not."""
+    assert CHANGES.keys() | {"id", "is_seen"} == {field.wire for field in FIELDS[Message].values()}
+
+
+@pytest.mark.parametrize(("name", "value"), [*CHANGES.items(), ("attachments", [{**FILE, "size": 92}])])
+async def test_a_message_whose_content_changes_is_judged_again(name: str, value: Any) -> None:
+    """A message that was rejected is judged again when anything of it changes, be it one of its attachments."""
+    before: dict[str, Any] = {"attachments": [FILE]} if value != [FILE] else {}
 
     def answer(number: int, request: Request) -> Response:
-        return listing(message("a", content="" if number < 3 else "your code is 482913"))
+        return listing(message("a", **before) if number < 3 else message("a", **{**before, name: value}))
+
+    asked: list[Message] = []
+
+    def accept_the_second(item: Message) -> bool:
+        asked.append(item)
+        return len(asked) == 2
 
     async with virtual_client(answer) as client:
-        assert (await client.wait_for_message(BOX, body="482913")).id == "a"
+        found = await client.wait_for_message(BOX, match=accept_the_second)
+    assert [found] == asked[1:] != asked[:1]
 
 
 async def test_a_message_that_was_only_opened_is_not_judged_again() -> None:
-    """The predicate is asked once for each content, not with each list."""
+    """The predicate is asked once for each content, not with each list: a signed address of a file changes, too."""
     asked: list[str] = []
 
     def answer(number: int, request: Request) -> Response:
-        return listing(message("a", is_seen=number % 2 == 0))
+        file = {**FILE, "url": f"https://files.example/a.pdf?signature={number}"}
+        return listing(message("a", is_seen=number % 2 == 0, attachments=[file]))
 
     def refuse(item: Message) -> bool:
         asked.append(item.id)

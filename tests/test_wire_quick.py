@@ -11,6 +11,7 @@ import attrs
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.virtual import message as virtual_message
 
 from tempmailg import Attachment, Domain, Message
 from tempmailg._convert import FIELDS, Decoder, Field
@@ -43,6 +44,11 @@ def tolerant(raw: object) -> Message | None:
 def test_the_documented_message_takes_the_quick_way() -> None:
     """The documentation's own sample is read by the quick way, so that the way is not lost by accident."""
     assert quick(deepcopy(MESSAGE)) == tolerant(deepcopy(MESSAGE)) != None  # noqa: E711 - all three in one comparison
+
+
+def test_the_messages_that_tests_make_by_hand_take_the_quick_way() -> None:
+    """A field that made-up messages lack would have every test of waits read its messages by the slower way."""
+    assert quick(virtual_message("a")) == tolerant(virtual_message("a")) != None  # noqa: E711 - all three in one comparison
 
 
 @given(st.dictionaries(st.sampled_from(NAMES), anything, max_size=3))

@@ -263,12 +263,9 @@ def wait(
     mailbox: str,
     code: bool,  # noqa: FBT001 - click's flags
     link: bool,  # noqa: FBT001
-    subject: str | None,
-    sender: str | None,
-    body: str | None,
     only_new: bool,  # noqa: FBT001
     timeout: float,
-    poll_interval: float | None,
+    **criteria: Any,  # noqa: ANN401 - those of the client
 ) -> None:
     """Wait for a mail in MAILBOX and print its id alone.
 
@@ -280,18 +277,7 @@ def wait(
     if code and link:
         raise click.UsageError("--code and --link are two answers: ask for one")
     answer: Answer | None = "code" if code else "link" if link else None
-    _actions.start(
-        output,
-        _actions.wait,
-        mailbox,
-        answer,
-        only_new=only_new,
-        timeout=timeout,
-        poll_interval=poll_interval,
-        subject=subject,
-        sender=sender,
-        body=body,
-    )
+    _actions.start(output, _actions.wait, mailbox, answer, only_new=only_new, timeout=timeout, **criteria)
 
 
 @cli.command()

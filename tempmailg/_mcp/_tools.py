@@ -6,13 +6,14 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 
-from attrs import evolve
+from attrs import evolve, fields_dict
 
 from tempmailg._errors import WaitTimeoutError
 from tempmailg._mcp import _schemas as schemas
 from tempmailg._mcp._failures import ToolError
 from tempmailg._mcp._text import NOTICE, Link, fenced, link_of, one_line, sender_of
 from tempmailg._mcp._waits import KINDS, MAX_NAMED, Question, code_of
+from tempmailg._waiting import Criteria
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -33,6 +34,8 @@ LISTED: Final = 20
 
 PROGRESS: Final = 5.0
 """Seconds between two reports of a wait's progress."""
+
+_CRITERIA: Final = [name for name in schemas.WaitArguments.model_fields if name in fields_dict(Criteria)]
 
 F = TypeVar("F", str, Link)
 
@@ -119,7 +122,7 @@ async def _question(session: Session, kind: Kind, given: schemas.WaitArguments) 
         raise ToolError("neither a mailbox nor a cursor is given", "give the mailbox to begin, or a cursor to go on")
     mailbox = await session.mailbox(given.mailbox)
     email = given.mailbox.strip().lower()
-    return mailbox, Question(kind, email, given.sender or None, given.subject or None)
+    return mailbox, Question(kind, email, tuple((name, text) for name in _CRITERIA if (text := getattr(given, name))))
 
 
 def _seconds_for(session: Session, given: schemas.WaitArguments) -> float:
@@ -134,15 +137,15 @@ async def _go_on(session: Session, wait: Wait[F], seconds: float, began: float, 
     connection = await session.connection()
     limit = max(seconds / 4, seconds - (connection.transport.now() - began))
     question, wait.trouble = wait.question, None
+    criteria: dict[str, Any] = dict(question.criteria)
     try:
         async with _progress(connection.transport, limit, report):
             with session.noticing_the_end(question.email):
                 message = await connection.client.wait_for_message(
                     wait.mailbox,
                     timeout=limit,
-                    sender=question.sender,
-                    subject=question.subject,
                     match=wait.accepts,
+                    **criteria,
                 )
     except WaitTimeoutError as error:
         wait.trouble = error.last_error

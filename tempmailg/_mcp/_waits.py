@@ -43,16 +43,14 @@ class Question:
     Args:
         kind: Whether it asks for a code or a link.
         email: The mailbox's address, in lower case.
-        sender: Text that the sender's name or address must contain.
-        subject: Text that the subject must contain.
+        criteria: What else the mail must be like: the names and values of a wait's criteria.
         length: How many characters the code must have.
         contains: Text that the link's address must contain.
     """
 
     kind: Kind
     email: str
-    sender: str | None = None
-    subject: str | None = None
+    criteria: tuple[tuple[str, str], ...] = ()
     length: int | None = None
     contains: str | None = None
 

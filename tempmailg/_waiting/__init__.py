@@ -5,11 +5,10 @@ from __future__ import annotations
 from tempmailg._waiting._beside import run_user_code_in_threads
 from tempmailg._waiting._clear import Cleared, clear
 from tempmailg._waiting._criteria import Criteria, code_finder, link_finder
-from tempmailg._waiting._made import remember
 from tempmailg._waiting._pacer import Forecast
 from tempmailg._waiting._poller import check_preference, forecast
 from tempmailg._waiting._wait import ExpectedMessage, assert_no_message, wait_for_finding, wait_for_messages
-from tempmailg._waiting._watch import Watch, WatchHealth, next_message
+from tempmailg._waiting._watch import Watch, WatchHealth
 
 __all__ = [
     "Cleared",
@@ -24,8 +23,6 @@ __all__ = [
     "code_finder",
     "forecast",
     "link_finder",
-    "next_message",
-    "remember",
     "run_user_code_in_threads",
     "wait_for_finding",
     "wait_for_messages",

@@ -5,85 +5,133 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Final, TypeAlias, cast
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from attrs import evolve, field, frozen
+from attrs import Factory, evolve, field, fields, frozen
 
 from tempmailg import _settings as settings
 from tempmailg._errors import ConfigurationError
-from tempmailg._models import Message
+from tempmailg._models import Attachment, Message
 
-TextCriterion: TypeAlias = str | re.Pattern[str] | None
-"""A text to be contained, in any case, a compiled pattern to be found, or nothing to ask for."""
-
-Predicate: TypeAlias = Callable[[Message], bool | Awaitable[bool]]
-"""What else a message must fulfil."""
+if TYPE_CHECKING:
+    from attrs import Attribute, AttrsInstance
 
 __all__ = ["Criteria", "Finder", "code_finder", "fingerprint", "link_finder", "summary"]
 
 _SPACES: Final = re.compile(r"\s+")
 _SHOWN: Final = 60  # characters of a mail's own text in a reason
+_MISMATCH: Final = "mismatch"
+"""The metadata of a criterion: returns why a message is not the one, or None, from name, criterion and message."""
 
 
-@frozen
+def _check_criterion(_criteria: Criteria, criterion: Attribute[Any], wanted: object) -> None:
+    _check_text(criterion.name, wanted)
+
+
+def _check_function(_criteria: Criteria, criterion: Attribute[Any], wanted: object) -> None:
+    if wanted is not None and not callable(wanted):
+        raise ConfigurationError(f"{criterion.name} must be a function of the message, not {wanted!r}")
+
+
+def _found_in(*texts: Callable[[Message], str]) -> dict[str, Any]:
+    """Have a criterion judge by whether one of a message's texts contains what is wanted."""
+
+    def reason(name: str, wanted: str | re.Pattern[str], message: Message) -> str | None:
+        return None if any(_fits(wanted, text(message)) for text in texts) else f"the {name} lacks {_shown(wanted)}"
+
+    return {_MISMATCH: reason}
+
+
+def _ids_of(ignore: Iterable[Message | str]) -> tuple[str, ...]:
+    if isinstance(ignore, (str, Message)):  # one id would be taken for its letters
+        raise ConfigurationError("ignore must be a list of messages or ids: put the one into brackets")
+    if not isinstance(ignore, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without a type checker
+        raise ConfigurationError(f"ignore must be a list of messages or ids, not {ignore!r}")
+    return tuple(map(_id_of, ignore))
+
+
+def _id_of(item: Message | str) -> str:
+    if isinstance(item, Message):
+        return item.id
+    if not isinstance(item, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without a type checker
+        raise ConfigurationError(f"ignore must hold messages or their ids, not {item!r}")
+    return item
+
+
+def _ignored(criteria: Criteria) -> Mapping[str, str]:
+    return dict.fromkeys(cast("Iterable[str]", criteria.ignore), "it is to be ignored")
+
+
+@frozen(kw_only=True)
 class Criteria:
-    """What a message must be like.
+    """What a message must be like: here each criterion is declared.
+
+    From here `python .ci/twin.py` copies its name, type and explanation to the methods that take criteria.
 
     Args:
-        subject: What its subject must contain, in any case, or a pattern to find in it.
+        subject: What the subject must contain, in any case, or a compiled pattern to find in it.
         sender: The same for the sender's name and address.
-        body: The same for the body, as its reader sees it or as it came.
-        match: A predicate, plain or async.
-        ignored: Ids of messages that do not count, each with the reason in words.
+        body: The same for the body's readable text or its raw content.
+        match: A function of the message, plain or async, that must return something true.
+        ignore: Messages, or their ids, that do not count.
+
+    Raises:
+        ConfigurationError: One of them cannot be used.
     """
 
-    subject: TextCriterion = None
-    sender: TextCriterion = None
-    body: TextCriterion = None
-    match: Predicate | None = None
-    ignored: Mapping[str, str] = field(factory=dict[str, str])
-
-    @classmethod
-    def of(
-        cls,
-        *,
-        subject: TextCriterion = None,
-        sender: TextCriterion = None,
-        body: TextCriterion = None,
-        match: Predicate | None = None,
-        ignore: Iterable[Message | str] = (),
-    ) -> Criteria:
-        """Return the criteria that a user gave.
-
-        Raises:
-            ConfigurationError: One of them cannot be used.
-        """
-        for name, wanted in (("subject", subject), ("sender", sender), ("body", body)):
-            _check_text(name, wanted)
-        if match is not None and not callable(match):
-            raise ConfigurationError(f"match must be a function of the message, not {match!r}")
-        return cls(subject, sender, body, match, {_id_of(item): "it is to be ignored" for item in _several(ignore)})
+    subject: str | re.Pattern[str] | None = field(
+        default=None, validator=_check_criterion, metadata=_found_in(lambda message: message.subject)
+    )
+    sender: str | re.Pattern[str] | None = field(
+        default=None,
+        validator=_check_criterion,
+        metadata=_found_in(lambda message: f"{message.from_name} <{message.from_email}>"),
+    )
+    body: str | re.Pattern[str] | None = field(
+        default=None,
+        validator=_check_criterion,
+        metadata=_found_in(lambda message: message.content, lambda message: message.text),
+    )
+    match: Callable[[Message], bool | Awaitable[bool]] | None = field(default=None, validator=_check_function)
+    ignore: Iterable[Message | str] = field(default=(), converter=_ids_of)
+    _passed_over: Mapping[str, str] = field(default=Factory(_ignored, takes_self=True), alias="passed_over")
+    """Why a message does not count, by its id."""
 
     def without(self, ids: Iterable[str], reason: str) -> Criteria:
         """Return the same criteria, but for messages that do not count, for this reason."""
-        return evolve(self, ignored={**self.ignored, **dict.fromkeys(ids, reason)})
+        return evolve(self, passed_over={**self._passed_over, **dict.fromkeys(ids, reason)})
 
     def mismatch_reason(self, message: Message) -> str | None:
-        """Return why a message is not the one as far as its texts go, or None. The predicate is asked separately."""
-        if message.id in self.ignored:
-            return self.ignored[message.id]
-        if not _fits(self.subject, message.subject):
-            return f"the subject lacks {_wanted(self.subject)}"
-        if not _fits(self.sender, f"{message.from_name} <{message.from_email}>"):
-            return f"the sender lacks {_wanted(self.sender)}"
-        if not (_fits(self.body, message.content) or _fits(self.body, message.text)):
-            return f"the body lacks {_wanted(self.body)}"
+        """Return why a message is not the one, or None. What `match` says is asked separately, since it may wait."""
+        if message.id in self._passed_over:
+            return self._passed_over[message.id]
+        for name, reason_of in _REASONS:
+            wanted = getattr(self, name)
+            reason = None if wanted is None else reason_of(name, wanted, message)
+            if reason is not None:
+                return reason
         return None
+
+
+_REASONS: Final[tuple[tuple[str, Callable[[str, Any, Message], str | None]], ...]] = tuple(
+    (each.name, each.metadata[_MISMATCH]) for each in fields(Criteria) if _MISMATCH in each.metadata
+)
+
+_CHANGEABLE: Final = {"is_seen", "url"}
+"""Fields that may change while a message stays what it is; every other field may be what it is judged by."""
+
+
+def _judged_by(kind: type[AttrsInstance]) -> attrgetter[tuple[object, ...]]:
+    return attrgetter(*(each.name for each in fields(kind) if each.name not in _CHANGEABLE | {"attachments"}))
+
+
+_of_message, _of_attachment = _judged_by(Message), _judged_by(Attachment)
 
 
 def fingerprint(message: Message) -> int:
     """Return a number that stays the same as long as nothing changes that a message is judged by."""
-    return hash((message.subject, message.from_name, message.from_email, message.content, message.is_html))
+    return hash((_of_message(message), *map(_of_attachment, message.attachments)))
 
 
 def summary(message: Message) -> str:
@@ -145,9 +193,7 @@ def link_finder(*, contains: str | None, text: str | None) -> Finder:
 _INVISIBLE: Final = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
 
 
-def _fits(wanted: TextCriterion, text: str) -> bool:
-    if wanted is None:
-        return True
+def _fits(wanted: str | re.Pattern[str], text: str) -> bool:
     if isinstance(wanted, str):
         return _folded(wanted) in _folded(text)
     return wanted.search(text) is not None or wanted.search(_normalised(text)) is not None
@@ -168,8 +214,8 @@ def _folded(text: str) -> str:
     return _normalised(text).casefold().replace("i\u0307", "i")
 
 
-def _wanted(wanted: TextCriterion) -> str:
-    return _quoted(wanted) if isinstance(wanted, str) else f"a match of {_quoted(wanted.pattern if wanted else '')}"
+def _shown(wanted: str | re.Pattern[str]) -> str:
+    return _quoted(wanted) if isinstance(wanted, str) else f"a match of {_quoted(wanted.pattern)}"
 
 
 def _quoted(text: str) -> str:
@@ -201,19 +247,3 @@ def _check_pattern(pattern: str) -> None:
         re.compile(pattern)
     except re.error as error:
         raise ConfigurationError(f"pattern must be a regular expression, and {pattern!r} is none: {error}") from None
-
-
-def _several(ignore: Iterable[Message | str]) -> Iterable[Message | str]:
-    if isinstance(ignore, (str, Message)):  # one id would be taken for its letters
-        raise ConfigurationError("ignore must be a list of messages or ids: put the one into brackets")
-    if not isinstance(ignore, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without a type checker
-        raise ConfigurationError(f"ignore must be a list of messages or ids, not {ignore!r}")
-    return ignore
-
-
-def _id_of(item: Message | str) -> str:
-    if isinstance(item, Message):
-        return item.id
-    if not isinstance(item, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without a type checker
-        raise ConfigurationError(f"ignore must hold messages or their ids, not {item!r}")
-    return item

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from attrs import evolve
 
@@ -12,17 +12,7 @@ if TYPE_CHECKING:
     from tempmailg._core import ClientState
     from tempmailg._models import Mailbox
 
-__all__ = ["ref_of", "remember"]
-
-MAX_MADE: Final = 10_000
-
-
-def remember(core: ClientState, mailbox: Mailbox) -> None:
-    """Keep that a mailbox was made just now."""
-    core.made.pop(mailbox.email.lower(), None)
-    core.made[mailbox.email.lower()] = core.transport.now(), mailbox.expires_at
-    if len(core.made) > MAX_MADE:
-        del core.made[next(iter(core.made))]
+__all__ = ["ref_of"]
 
 
 def ref_of(core: ClientState, mailbox: Mailbox | str) -> MailboxRef:

@@ -209,6 +209,7 @@ class _Wait(Listener):
         "_rejected",
         "_spent",
         "_started",
+        "_waited",
         "_when",
     )
 
@@ -244,6 +245,7 @@ class _Wait(Listener):
         self._hopeless = 0  # answers in a row that would be the same the next time
         self._last_error: err.TempMailError | None = None
         self._end: Exception | None = None
+        self._waited = 0.0  # seconds, once the time is over
         self._changed = asyncio.Event()
         self._has_seen_the_end = False  # a poll succeeded that began when the last was due, or later
         self._is_single = False
@@ -320,7 +322,7 @@ class _Wait(Listener):
         if self._end is None:
             self._changed.clear()
         elif not self._arrived:
-            raise self._end
+            raise self._timed_out() if isinstance(self._end, err.WaitTimeoutError) else self._end
         arrived, self._arrived = self._arrived, {}
         return sorted(arrived.values(), key=age_of, reverse=True)
 
@@ -375,6 +377,7 @@ class _Wait(Listener):
             if task.done():
                 return task.result()
             self._arrived.clear()
+            self.on_deadline()
             raise self._timed_out()
         finally:
             await _cancelled(task, alarm)
@@ -409,7 +412,7 @@ class _Wait(Listener):
         self._has_seen_the_end = True
         self._changed.set()
         if self._is_single or self.stood_still:
-            self.on_end(self._timed_out())
+            self.on_deadline()
 
     def on_fault(self, _email: str, error: err.TempMailError) -> None:
         self._polls += 1
@@ -418,7 +421,7 @@ class _Wait(Listener):
         if self._hopeless > 1 or _was_not_sent(error) or self._is_put_off(error):
             self.on_end(error)
         elif self._is_single:
-            self.on_end(self._timed_out())
+            self.on_deadline()
 
     def on_gone(self, _email: str, error: err.MailboxGoneError) -> None:
         self.on_end(error)
@@ -429,7 +432,11 @@ class _Wait(Listener):
         self._changed.set()
 
     def on_deadline(self) -> None:
-        self.on_end(self._timed_out())
+        if self._end is not None:
+            return
+        self._count_unanswered()
+        self._waited = self.caller.core.transport.now() - self._started
+        self.on_end(err.WaitTimeoutError("the time is over"))  # what to say is known when all that came was judged
 
     def _is_put_off(self, error: err.TempMailError) -> bool:
         """Say whether the service asks to come back when the wait is over."""
@@ -446,13 +453,10 @@ class _Wait(Listener):
         self._last_error = err.APITimeoutError(text, sent=True, call="list_messages", attempts=1, elapsed=seconds)
 
     def _timed_out(self) -> err.WaitTimeoutError:
-        core = self.caller.core
-        waited = core.transport.now() - self._started
-        self._count_unanswered()
         unreadable = tuple(f"a message that cannot be read: {error}" for error in self._bad)
         rejected = (*self._rejected.values(), *unreadable)
         text = [
-            f"no message fitted within {waited:.1f} s at {self.email}",
+            f"no message fitted within {self._waited:.1f} s at {self.email}",
             f"the process stood still for {self.stood_still:.1f} s when the time was over" if self.stood_still else "",
             f"{self._polls} polls took {self._spent} requests of the quota",
             *(f"rejected {reason}" for reason in rejected),
@@ -462,11 +466,11 @@ class _Wait(Listener):
         error = err.WaitTimeoutError(
             "; ".join(part for part in text if part),
             call="list_messages",
-            quota=core.quota,
+            quota=self.caller.core.quota,
             attempts=self._polls,
-            elapsed=waited,
+            elapsed=self._waited,
         )
-        error.waited, error.polls, error.quota_spent = waited, self._polls, self._spent
+        error.waited, error.polls, error.quota_spent = self._waited, self._polls, self._spent
         error.rejected, error.last_error = rejected, self._last_error
         return error
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tempmailg._models import Mailbox
     from tempmailg._stores import SeenStore
 
-__all__ = ["Watch", "WatchHealth", "next_message"]
+__all__ = ["Watch", "WatchHealth"]
 
 _log = logging.getLogger("tempmailg")
 
@@ -180,7 +180,12 @@ class Watch:
         return self
 
     async def __anext__(self) -> Message:
-        return await next_message(self)
+        self._begin()
+        try:
+            await self._acknowledge()
+            return await self._next()
+        finally:
+            self._is_asked = False
 
     async def process(
         self,
@@ -292,33 +297,8 @@ class Watch:
                 await self._claims.finish(email, message_id)
         self._subscription.acknowledge(message)
 
-    async def _step(self, *, was_received: bool) -> Message:
-        self._begin()
-        try:
-            if was_received:
-                await self._acknowledge()
-            else:
-                self._subscription.release()
-            return await self._next()
-        finally:
-            self._is_asked = False
-
     def __repr__(self) -> str:
         return f"<Watch of {self._subscription.count} mailboxes>"
-
-
-async def next_message(watch: Watch, *, was_received: bool = True) -> Message:
-    """Return the next message of a watch.
-
-    Args:
-        watch: The watch.
-        was_received: Whether the last one has reached the consumer, and was not lost on its way. If not, it is returned
-            again.
-
-    Raises:
-        StopAsyncIteration: The watch has ended.
-    """
-    return await watch._step(was_received=was_received)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - the same room
 
 
 class _Subscription(Listener):

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from tempmailg._errors import ConfigurationError
-from tempmailg.sandbox._mail import BytesBlob, File, Mail, distinct, to_base64
+from tempmailg.sandbox._mail import Mail, distinct, to_base64
 from tempmailg.sandbox._state import Account, Box, Plan, Stored, mailbox_key
 from tempmailg.sandbox._structure import Address, Count, StructureError, Timestamp, structured
 
@@ -35,27 +35,6 @@ class DumpedAccount:
 
 
 @frozen
-class DumpedFile:
-    """A file of a message that was delivered without a source."""
-
-    name: str
-    content_type: str
-    data: bytes
-
-
-@frozen
-class DumpedMail:
-    """A message that was delivered without a source."""
-
-    subject: str
-    from_name: str
-    from_email: str
-    is_html: bool
-    content: str
-    files: tuple[DumpedFile, ...]
-
-
-@frozen
 class DumpedMessage:
     """A message: its source, or what it says."""
 
@@ -63,7 +42,7 @@ class DumpedMessage:
     received: Timestamp
     is_seen: bool
     raw: bytes | None = None
-    mail: DumpedMail | None = None
+    mail: Mail | None = None
 
 
 @frozen
@@ -196,10 +175,5 @@ def _message(dump: DumpedMessage, box: Box, path: str) -> Stored:
     if dump.mail is None:
         raw = dump.raw or b""
         return Stored(dump.id, box, dump.received, len(raw), raw, is_seen=dump.is_seen)
-    mail = _mail(dump.mail)
+    mail = evolve(dump.mail, files=distinct(dump.mail.files))
     return Stored(dump.id, box, dump.received, mail.size, None, mail, is_seen=dump.is_seen)
-
-
-def _mail(dump: DumpedMail) -> Mail:
-    files = distinct(File(file.name, file.content_type, BytesBlob(file.data)) for file in dump.files)
-    return Mail(dump.subject, dump.from_name, dump.from_email, dump.is_html, dump.content, files)

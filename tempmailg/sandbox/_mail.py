@@ -11,9 +11,9 @@ import binascii
 import itertools
 import mimetypes
 from email.message import Message
-from typing import TYPE_CHECKING, Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from attrs import asdict, field, frozen
+from attrs import asdict, field, fields, frozen
 
 from tempmailg.sandbox._charset import clean_text, decode_bytes, decode_field
 from tempmailg.sandbox._header import address_of, decode_words, header_fields, parameter, read_header
@@ -21,7 +21,9 @@ from tempmailg.sandbox._text import Text, best, joined_lines, shown
 from tempmailg.sandbox._transfer import CHUNK, PartBlob
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
+
+    from attrs import Attribute
 
     from tempmailg.sandbox._header import Header
 
@@ -109,16 +111,6 @@ class File:
     blob: Blob
     content_id: str = ""
 
-    def to_json(self) -> dict[str, Any]:
-        """Describe it in JSON's types."""
-        data = to_base64(b"".join(self.blob.chunks()))
-        return {"name": self.name, "content_type": self.content_type, "data": data}
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Make what `to_json` described."""
-        return cls(value["name"], value["content_type"], BytesBlob(from_base64(value["data"])))
-
 
 @frozen
 class Mail:
@@ -138,14 +130,12 @@ class Mail:
         return sum(map(len, texts)) + sum(file.blob.size for file in self.files)
 
     def to_json(self) -> dict[str, Any]:
-        """Describe it in JSON's types."""
-        return asdict(self, recurse=False) | {"files": [file.to_json() for file in self.files]}
+        """Describe it in JSON's types, field by field; `structured` reads it again."""
+        return asdict(self, value_serializer=_plain)
 
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Self:
-        """Make what `to_json` described."""
-        arguments: dict[str, Any] = {**value, "files": tuple(File.from_json(file) for file in value["files"])}
-        return cls(**arguments)
+
+def _plain(_owner: type, attribute: Attribute[Any] | None, value: Any) -> Any:  # noqa: ANN401 - of any field
+    return to_base64(b"".join(value.chunks())) if attribute is fields(File).blob else value
 
 
 @frozen

@@ -28,7 +28,7 @@ from tempmailg.sandbox._checks import (
     is_text,
 )
 from tempmailg.sandbox._faults import Fault, fault_from_json
-from tempmailg.sandbox._mail import from_base64
+from tempmailg.sandbox._mail import Blob, BytesBlob, from_base64
 from tempmailg.sandbox._smtp_faults import SmtpFault, smtp_fault_from_json
 
 __all__ = ["Address", "Chance", "Count", "Seconds", "StructureError", "Times", "Timestamp", "structured"]
@@ -173,6 +173,10 @@ def _bytes(value: object, _type: object) -> bytes:
         raise _must_be("base64") from None
 
 
+def _blob(value: object, type_: object) -> BytesBlob:
+    return BytesBlob(_bytes(value, type_))
+
+
 def _fault(value: object, _type: object) -> Fault:
     if not isinstance(value, dict):
         raise _must_be('a fault, such as {"kind": "status", "status": 502}')
@@ -224,6 +228,10 @@ def _object_hook(type_: Any) -> Callable[[object, object], object]:  # noqa: ANN
     return structure
 
 
+def _is_blob(type_: object) -> bool:
+    return type_ is Blob
+
+
 def _is_literal(type_: object) -> bool:
     return get_origin(type_) is Literal
 
@@ -255,6 +263,7 @@ _HOOKS: Final[dict[Any, Callable[[object, object], object]]] = {
 _converter = Converter(detailed_validation=True)
 for _kind, _hook in _HOOKS.items():
     _converter.register_structure_hook(_kind, _hook)
+_converter.register_structure_hook_func(_is_blob, _blob)  # a protocol: to register it as a class is not possible
 _converter.register_structure_hook_func(_is_literal, _literal)
 _converter.register_structure_hook_factory(_is_list, _list_hook)
 _converter.register_structure_hook_factory(_is_mapping, _mapping_hook)
