@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tempmailg import _extract
+from tempmailg import ConfigurationError, _extract
 from tempmailg._extract._address import Owner, parse
 
 
@@ -278,3 +278,48 @@ class TestIntent:
         """Answering an event is nothing to sign in with."""
         pair = "<a href='https://pond.example/y/Tq93kPzw1'>Yes</a> <a href='https://pond.example/n/Tq93kPzw1'>No</a>"
         assert _link(f"<p>Ruth invited you to an event.</p>{pair}", "Calendar invitation: Rowing") is None
+
+
+class TestTheWordsOfALink:
+    """`text=` and `contains=` are compared as a person reads them."""
+
+    _URL = "https://pond.example/t/Tq93kPzw1"
+
+    @pytest.mark.parametrize(
+        ("shown", "wanted"),
+        [
+            ("Track&nbsp;your\u202fparcel", "track your parcel"),
+            ("Track your\n   parcel", "your parcel"),
+            ("Track your parcel", "your\u00a0parcel"),
+            ("Pare&shy;l ver&#8203;folgen", "parel verfolgen"),
+            ("Re\u0301servation", "R\u00c9SERVATION"),
+            ("Zur Straße", "ZUR STRASSE"),
+            ("\uff34\uff32\uff21\uff23\uff2b", "track"),
+            ("İstanbul", "istanbul"),
+        ],
+        ids=["no-break", "wrapped", "asked with no-break", "broken", "combining", "sharp s", "full width", "dotted i"],
+    )
+    def test_words_are_compared_as_they_are_read(self, shown: str, wanted: str) -> None:
+        """Blanks of any kind, invisible characters, composition, width and case do not hide a link."""
+        html = f"<p>Hello</p><a href='{self._URL}'>{shown}</a> <a href='https://pond.example/news'>News</a>"
+        assert _extract.find_link(html, is_html=True, text=wanted) == self._URL
+
+    def test_an_address_is_compared_as_it_is_read(self) -> None:
+        """A part of the address is found in any case and however its letters are composed."""
+        url = "https://pond.example/Re\u0301servation/Tq93kPzw1"
+        html = f"<a href='{url}'>Show</a> <a href='https://pond.example/news'>News</a>"
+        assert _extract.find_link(html, is_html=True, contains="/r\u00e9servation/") == url
+
+    def test_other_words_do_not_fit(self) -> None:
+        """A text that the link does not show finds nothing, so that comparing is no guess."""
+        html = f"<a href='{self._URL}'>Track your parcel</a>"
+        assert _extract.find_link(html, is_html=True, text="track the parcel") is None
+        assert _extract.find_links(html, is_html=True, contains="/tq93kpzw2") == []
+
+    @pytest.mark.parametrize("wanted", ["", " ", "\u00a0", "\u200b", 7])
+    def test_what_every_link_shows_is_refused(self, wanted: str) -> None:
+        """A blank or anything but text was never filled in: it must not make the only link the answer."""
+        html = f"<a href='{self._URL}'>Track your parcel</a>"
+        for name in ("contains", "text"):
+            with pytest.raises(ConfigurationError, match=f"{name} must be text"):
+                _extract.find_link(html, is_html=True, **{name: wanted})
