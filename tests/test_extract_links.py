@@ -248,6 +248,28 @@ class TestIntent:
         url = "https://pond.example/i/Tq93kPzw1"
         assert _link(_button(url, "Join Archive"), "Ruth invites you to Archive") == url
 
+    @pytest.mark.parametrize(
+        ("button", "sentence"),
+        [
+            ("Accepta la invitació a Archive", "Ruth et convida a formar part de l’equip."),
+            ("Prijať pozvánku do Archive", "Ruth ťa pozvala do tímu."),
+            ("Acceptera inbjudan till Archive", "Du är inbjuden av Ruth."),
+        ],
+        ids=["ca", "sk", "sv"],
+    )
+    def test_a_name_behind_an_invitation_is_no_word(self, button: str, sentence: str) -> None:
+        """A team's name does not weaken the button that accepts its invitation, in any language."""
+        html = f"<p>{sentence}</p><a href='https://pond.example/join?k=Tq93kPzw1'>{button}</a>"
+        (found,) = _extract.find_links(html, is_html=True, subject=f"{sentence} Archive")
+        assert "its text asks for it" in found.reason
+        assert "something else" not in found.reason
+
+    def test_a_name_before_an_invitation_is_no_word(self) -> None:
+        """A team's name in the sentence before the button is nothing to avoid."""
+        html = "<p>Ruth wants to add you to Archive.</p><a href='https://pond.example/join?k=Tq93kPzw1'>Join</a>"
+        (found,) = _extract.find_links(html, is_html=True, subject="You are invited")
+        assert "nobody has to follow" not in found.reason
+
     @pytest.mark.parametrize("heading", ["Unlock the spring sale", "Reset your evenings", "Activate your bonus"])
     def test_advertising_asks_for_nothing(self, heading: str) -> None:
         """The heading of an advertisement passes neither to its logo nor to its offers."""
