@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks._harness import as_json, show
-from benchmarks._publish import costs, goals, headline, plot, with_part
+from benchmarks._publish import costs, fleets, goals, headline, plot, with_part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,7 @@ __all__ = ["PARTS", "SUBJECTS", "main"]
 HERE: Final = Path(__file__).parent
 
 # Which part of which README is made from the results.
-PARTS: Final = ((HERE.parent / "README.md", headline), (HERE / "README.md", costs), (HERE / "README.md", goals))
+PARTS: Final = ((HERE.parent / "README.md", headline), *((HERE / "README.md", part) for part in (costs, fleets, goals)))
 
 SUBJECTS: Final = tuple(sorted(path.stem for path in HERE.glob("[!_]*.py")))
 

@@ -154,7 +154,7 @@ def spread(values: Iterable[float]) -> Spread:
 
 def show(measure: Measure) -> None:
     """Print a measure as a table, its goals below."""
-    columns = list(measure.rows[0].figures)
+    columns = list(measure.rows[0].figures) if measure.rows else []  # no rows where a tool is missing
     head = ["", *columns, *([f"x {measure.baseline}"] if measure.baseline else [])]
     lines = [head, *([row.name, *_cells(row)] for row in measure.rows)]
     widths = [max(len(line[column]) for line in lines if column < len(line)) for column in range(len(head))]

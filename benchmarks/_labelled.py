@@ -14,7 +14,18 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["HALVES", "Mail", "Score", "bootstrap", "half_of", "outcome", "read_mails", "score", "wilson"]
+__all__ = [
+    "HALVES",
+    "Mail",
+    "Score",
+    "bootstrap",
+    "half_of",
+    "is_invitation",
+    "outcome",
+    "read_mails",
+    "score",
+    "wilson",
+]
 
 Mail = dict[str, Any]
 Extractor = Callable[[Mail], str | None]
@@ -37,6 +48,14 @@ def read_mails(paths: Iterable[Path], half: str | None = None) -> list[Mail]:
     """Read labelled messages, one JSON object a line; only the families of one half where it is named."""
     mails = [json.loads(line) for path in paths for line in path.read_text(encoding="utf-8").splitlines() if line]
     return [mail for mail in mails if half is None or half_of(mail["family"]) == half]
+
+
+_INVITATION = re.compile(r"\b(?:invite|invitation)\b", re.IGNORECASE)
+
+
+def is_invitation(mail: Mail) -> bool:
+    """Say whether a message invites its reader to something by a link, as its family or its label's note names it."""
+    return bool(mail["link"]) and _INVITATION.search(f"{mail['family']} {mail.get('note') or ''}") is not None
 
 
 class Score(NamedTuple):

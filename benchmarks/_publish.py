@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["costs", "goals", "headline", "plot", "with_part"]
+__all__ = ["FLEETS", "costs", "fleets", "goals", "headline", "plot", "with_part"]
 
 COST: Final = "CPU µs/call"
+
+FLEETS: Final = "Fleets of workers with one store in Redis"  # the title of its measure
 
 # What the README says of all this: a goal, the words for it, and how its number is written.
 HEADLINES: Final = (
@@ -97,6 +99,17 @@ def goals(results: Results) -> str:
     return "\n".join(lines)
 
 
+def fleets(results: Results) -> str:
+    """Return a Markdown table of the fleets, with how many mailboxes they had."""
+    measure = next(measure for measure in results["measures"] if measure["title"] == FLEETS)
+    if not measure["rows"]:
+        return "\n".join(measure["notes"])
+    columns = list(measure["rows"][0]["figures"])
+    lines = [["", *columns], [":--", *["--:"] * len(columns)]]
+    lines += [[row["name"], *(f"{row['figures'][column]:,.0f}" for column in columns)] for row in measure["rows"]]
+    return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), "", *(f"{note}." for note in measure["notes"])])
+
+
 def _line(row: Mapping[str, Any]) -> str:
     figures, spread = row["figures"], row["ratio"]
     name = f"**{row['name']}**" if row["name"].startswith("tempmailg") else row["name"]
@@ -128,4 +141,9 @@ def with_part(readme: str, name: str, part: str) -> str:
 
 def _costs(results: Results) -> Sequence[Mapping[str, Any]]:
     """Return the measures that compare the cost of calls."""
-    return [measure for measure in results["measures"] if {COST, "calls/s"} <= measure["rows"][0]["figures"].keys()]
+    return [measure for measure in results["measures"] if {COST, "calls/s"} <= _columns(measure)]
+
+
+def _columns(measure: Mapping[str, Any]) -> set[str]:
+    """Return the columns of a measure's table: none where its tool is missing."""
+    return {column for row in measure["rows"] for column in row["figures"]}

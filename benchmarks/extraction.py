@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks._browser import browser, inner_texts, token_f1, tools
-from benchmarks._labelled import HALVES, Mail, Score, bootstrap, outcome, read_mails, score, wilson
+from benchmarks._labelled import HALVES, Mail, Score, bootstrap, is_invitation, outcome, read_mails, score, wilson
 from tempmailg import _extract
 
 _TESTS = Path(__file__).parent.parent / "tests"
@@ -108,19 +108,26 @@ _SHARES: tuple[tuple[str, Callable[[Score], tuple[int, int]]], ...] = (
 )
 
 
-def _scores(mails: Sequence[Mail]) -> Results:
+def scores(mails: Sequence[Mail]) -> Results:
     """Measure all extractors on some messages: shares with Wilson's interval and that of a bootstrap by family."""
     results: Results = {"messages": len(mails), "families": len({mail["family"] for mail in mails})}
     kinds: tuple[Kind, ...] = ("code", "link")
     for kind in kinds:
         for label, extract in _extractors(kind):
-            found, families = score(mails, kind, extract)
-            results[f"{kind}: {label}"] = {
-                "counts": found._asdict(),
-                **{name: _interval(share(found), bootstrap(families, share)) for name, share in _SHARES},
-            }
+            results[f"{kind}: {label}"] = _shares(mails, kind, extract)
         results[f"{kind}: misses"] = _misses(mails, kind)
+    invitations = [mail for mail in mails if is_invitation(mail)]
+    for label, extract in _extractors("link") if invitations else ():
+        results[f"invitation: {label}"] = _shares(invitations, "link", extract)
     return results
+
+
+def _shares(mails: Sequence[Mail], kind: Kind, extract: Extractor) -> Results:
+    found, families = score(mails, kind, extract)
+    return {
+        "counts": found._asdict(),
+        **{name: _interval(share(found), bootstrap(families, share)) for name, share in _SHARES},
+    }
 
 
 def _interval(share: tuple[int, int], families: tuple[float, float] | None) -> Results | None:
@@ -284,7 +291,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--short", action="store_true", help="leave out times, Chromium and hostile messages")
     options = parser.parse_args(argv)
     mails = read_mails(options.files or sorted(_FIXTURES.glob("*.jsonl")), options.half)
-    results: Results = {"half": options.half, "scores": _scores(mails)}
+    results: Results = {"half": options.half, "scores": scores(mails)}
     _print_scores(results["scores"])
     if not options.short:
         results["milliseconds"], results["inner text"] = _usual_times(mails), _browsed(mails)

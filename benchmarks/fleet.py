@@ -1,39 +1,62 @@
-"""One, two and four workers that share a store in Redis: how many mailboxes and messages a fleet bears."""
+"""One, two and four workers that share a store in Redis: how many mailboxes and messages a fleet bears.
+
+    python -m benchmarks.fleet [--workers N …] [--mailboxes N] [--json FILE]
+
+By itself it measures fleets of other sizes than `python -m benchmarks` does, such as one worker with 100,000 mailboxes.
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
 import shutil
 import subprocess
 import sys
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from benchmarks._harness import Measure, Row
+from benchmarks._harness import Measure, Row, as_json, show
 from benchmarks._mail import PREFIXES
+from benchmarks._publish import FLEETS
 from benchmarks._redis import running_redis
 from benchmarks._server import running_server
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Sequence
 
-__all__ = ["measures"]
+__all__ = ["main", "measures"]
 
 MAILBOXES: Final = 100_000
 SHORT: Final = 400
 WORKERS: Final = (1, 2, 4)
 
 
-def measures(*, short: bool, mailboxes: int = MAILBOXES) -> list[Measure]:
+def measures(*, short: bool, mailboxes: int = MAILBOXES, workers: Sequence[int] = WORKERS) -> list[Measure]:
     """Measure how long a fleet takes to poll its mailboxes once and to deliver a message of each."""
-    title = "Fleets of workers with one store in Redis"
     server = shutil.which("redis-server")
     if server is None:
-        return [Measure(title, [], notes=["not measured: redis-server is not installed"])]
+        return [Measure(FLEETS, [], notes=["not measured: redis-server is not installed"])]
     count = SHORT if short else mailboxes
     with running_server() as origin:
-        rows = [_row(server, origin + PREFIXES[1], workers, count) for workers in WORKERS]
-    return [Measure(title, rows, notes=[f"{count:,} mailboxes with a message each, dealt out to the workers"])]
+        rows = [_row(server, origin + PREFIXES[1], size, count) for size in workers]
+    return [Measure(FLEETS, rows, notes=[f"{count:,} mailboxes with a message each, dealt out to the workers"])]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure the fleets that the arguments describe."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.fleet", description="What a fleet of workers bears.")
+    parser.add_argument("--workers", type=int, nargs="+", default=WORKERS, metavar="N", help="sizes of fleets")
+    parser.add_argument("--mailboxes", type=int, default=MAILBOXES, metavar="N", help="how many each fleet watches")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to a file")
+    options = parser.parse_args(argv)
+    if min(options.workers) < 1 or options.mailboxes < max(options.workers):
+        parser.error("each worker needs a mailbox: --workers is at least 1, and --mailboxes at least as many")
+    found = measures(short=False, mailboxes=options.mailboxes, workers=options.workers)
+    for measure in found:
+        show(measure)
+    if options.json:
+        options.json.write_text(json.dumps(as_json(found), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _row(server: str, base_url: str, workers: int, count: int) -> Row:
@@ -83,3 +106,7 @@ def _cpu_of(process: int) -> float:
     with open(f"/proc/{process}/stat", encoding="ascii") as stat:  # noqa: PTH123 - no path of ours
         user, system = stat.read().rpartition(")")[2].split()[11:13]
     return (int(user) + int(system)) / 100
+
+
+if __name__ == "__main__":
+    main()

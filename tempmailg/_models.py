@@ -219,11 +219,14 @@ class Message(Value):
         call to action (track, download, sign) is named: the only link that fits the arguments needs no more evidence.
 
         Args:
-            contains: Text that the link's address must contain, in any case.
-            text: Text that the link's visible words must contain, in any case.
+            contains: Text that the link's address must contain, compared as it is read.
+            text: Text that the link's visible words must contain, compared as it is read.
 
         Returns:
             The exact address with entities decoded, or None if no link stands clear of the others.
+
+        Raises:
+            ConfigurationError: An argument is blank or no text.
         """
         from tempmailg import _extract
 
@@ -240,11 +243,14 @@ class Message(Value):
         """Return the links of the message, the likeliest to be followed first; none is fetched.
 
         Args:
-            contains: Text that a link's address must contain, in any case.
-            text: Text that a link's visible words must contain, in any case.
+            contains: Text that a link's address must contain, compared as it is read.
+            text: Text that a link's visible words must contain, compared as it is read.
 
         Returns:
             The candidates, each with its score, its reason in words, and whether its visible address misleads.
+
+        Raises:
+            ConfigurationError: An argument is blank or no text.
         """
         from tempmailg import _extract
 

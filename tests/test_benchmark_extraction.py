@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from benchmarks import extraction
 from benchmarks._browser import browser, inner_texts, token_f1, tools
-from benchmarks._labelled import bootstrap, half_of, outcome, score, wilson
+from benchmarks._labelled import bootstrap, half_of, is_invitation, outcome, score, wilson
 
 
 def _mail(family: str, code: str | None = "481902") -> dict[str, Any]:
@@ -54,6 +55,33 @@ def test_answers_are_counted_by_family() -> None:
     assert (found.right, found.false) == (2, 1)
     assert found.precision == (2, 3)
     assert families == {"a": Counter(right=2), "b": Counter(false=1)}
+
+
+@pytest.mark.parametrize(
+    ("family", "note", "link", "invites"),
+    [
+        ("invite", "", "https://pond.example/i/Tq93", True),
+        ("pond-link", "a framework (MIT); invitation", "https://pond.example/i/Tq93", True),
+        ("pond-link", "a framework (MIT); reset", "https://pond.example/r/Tq93", False),
+        ("event", "beside two other invitations", "https://pond.example/e/Tq93", False),
+        ("invite", "calendar", None, False),
+    ],
+)
+def test_invitations_are_told_by_their_label(family: str, note: str, link: str | None, invites: bool) -> None:  # noqa: FBT001 - a table
+    """Invitations have a rate of their own: mails whose family or note says so, and that hold a link to follow."""
+    assert is_invitation({**_mail(family, None), "note": note, "link": link}) is invites
+
+
+def test_invitations_have_a_rate_of_their_own() -> None:
+    """The figures hold the share of invitations found apart from that of all links, with the peers beside it."""
+    html = "<p>Ruth invited you to the team Archive.</p><a href='https://pond.example/i/Tq93kPzw1'>Accept</a>"
+    mail = {**_mail("invite", None), "content": html, "is_html": True, "link": "https://pond.example/i/Tq93kPzw1"}
+    other = {**_mail("news", None), "content": "Nothing to do."}
+    results = extraction.scores([{**mail, "subject": "An invitation", "from_name": ""}, {**other, "from_name": ""}])
+    assert results["invitation: tempmailg"]["counts"]["right"] == 1
+    assert results["invitation: tempmailg"]["recall"]["share"] == 1.0
+    assert results["invitation: first address"]["recall"]["share"] == 1.0
+    assert not [name for name in extraction.scores([other]) if name.startswith("invitation")]
 
 
 def test_intervals_hold_the_share() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from functools import partial
@@ -178,8 +179,34 @@ def test_a_fleet_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     assert "400 mailboxes" in capsys.readouterr().out
 
 
-def test_a_fleet_without_redis_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The table says which tool is missing."""
+def test_a_fleet_without_redis_is_not_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The terminal and the manual say which tool is missing, and all else is published."""
     monkeypatch.setenv("PATH", "")
     (found,) = fleet.measures(short=True)
     assert found.notes == ["not measured: redis-server is not installed"]
+    show(found)
+    assert found.notes[0] in capsys.readouterr().out
+    results = as_json([found, measure()])
+    assert publish.fleets(results) == found.notes[0]
+    assert "Some calls" in publish.costs(results)
+
+
+@needs_redis
+def test_fleets_of_any_size_are_measured(tmp_path: Path) -> None:
+    """The command takes how many workers and mailboxes there are, and writes what the manual's table is made from."""
+    file = tmp_path / "fleet.json"
+    fleet.main(["--workers", "3", "--mailboxes", "30", "--json", str(file)])
+    table = publish.fleets(json.loads(file.read_text(encoding="utf-8")))
+    assert re.search(r"^\| 3 workers \|( [\d,]+ \|){4}$", table, flags=re.MULTILINE)
+    assert table.endswith("30 mailboxes with a message each, dealt out to the workers.")
+
+
+@pytest.mark.parametrize("options", [["--workers", "0"], ["--workers", "2", "4", "--mailboxes", "3"]])
+def test_a_worker_without_a_mailbox_is_refused(options: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """A fleet whose shards would be empty is a mistake of the command, said before anything starts."""
+    with pytest.raises(SystemExit) as ended:
+        fleet.main(options)
+    assert ended.value.code == 2
+    assert "each worker needs a mailbox" in capsys.readouterr().err

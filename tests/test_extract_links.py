@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tempmailg import _extract
+from tempmailg import ConfigurationError, _extract
 from tempmailg._extract._address import Owner, parse
 
 
@@ -248,6 +248,28 @@ class TestIntent:
         url = "https://pond.example/i/Tq93kPzw1"
         assert _link(_button(url, "Join Archive"), "Ruth invites you to Archive") == url
 
+    @pytest.mark.parametrize(
+        ("button", "sentence"),
+        [
+            ("Accepta la invitació a Archive", "Ruth et convida a formar part de l’equip."),
+            ("Prijať pozvánku do Archive", "Ruth ťa pozvala do tímu."),
+            ("Acceptera inbjudan till Archive", "Du är inbjuden av Ruth."),
+        ],
+        ids=["ca", "sk", "sv"],
+    )
+    def test_a_name_behind_an_invitation_is_no_word(self, button: str, sentence: str) -> None:
+        """A team's name does not weaken the button that accepts its invitation, in any language."""
+        html = f"<p>{sentence}</p><a href='https://pond.example/join?k=Tq93kPzw1'>{button}</a>"
+        (found,) = _extract.find_links(html, is_html=True, subject=f"{sentence} Archive")
+        assert "its text asks for it" in found.reason
+        assert "something else" not in found.reason
+
+    def test_a_name_before_an_invitation_is_no_word(self) -> None:
+        """A team's name in the sentence before the button is nothing to avoid."""
+        html = "<p>Ruth wants to add you to Archive.</p><a href='https://pond.example/join?k=Tq93kPzw1'>Join</a>"
+        (found,) = _extract.find_links(html, is_html=True, subject="You are invited")
+        assert "nobody has to follow" not in found.reason
+
     @pytest.mark.parametrize("heading", ["Unlock the spring sale", "Reset your evenings", "Activate your bonus"])
     def test_advertising_asks_for_nothing(self, heading: str) -> None:
         """The heading of an advertisement passes neither to its logo nor to its offers."""
@@ -278,3 +300,48 @@ class TestIntent:
         """Answering an event is nothing to sign in with."""
         pair = "<a href='https://pond.example/y/Tq93kPzw1'>Yes</a> <a href='https://pond.example/n/Tq93kPzw1'>No</a>"
         assert _link(f"<p>Ruth invited you to an event.</p>{pair}", "Calendar invitation: Rowing") is None
+
+
+class TestTheWordsOfALink:
+    """`text=` and `contains=` are compared as a person reads them."""
+
+    _URL = "https://pond.example/t/Tq93kPzw1"
+
+    @pytest.mark.parametrize(
+        ("shown", "wanted"),
+        [
+            ("Track&nbsp;your\u202fparcel", "track your parcel"),
+            ("Track your\n   parcel", "your parcel"),
+            ("Track your parcel", "your\u00a0parcel"),
+            ("Pare&shy;l ver&#8203;folgen", "parel verfolgen"),
+            ("Re\u0301servation", "R\u00c9SERVATION"),
+            ("Zur Straße", "ZUR STRASSE"),
+            ("\uff34\uff32\uff21\uff23\uff2b", "track"),
+            ("İstanbul", "istanbul"),
+        ],
+        ids=["no-break", "wrapped", "asked with no-break", "broken", "combining", "sharp s", "full width", "dotted i"],
+    )
+    def test_words_are_compared_as_they_are_read(self, shown: str, wanted: str) -> None:
+        """Blanks of any kind, invisible characters, composition, width and case do not hide a link."""
+        html = f"<p>Hello</p><a href='{self._URL}'>{shown}</a> <a href='https://pond.example/news'>News</a>"
+        assert _extract.find_link(html, is_html=True, text=wanted) == self._URL
+
+    def test_an_address_is_compared_as_it_is_read(self) -> None:
+        """A part of the address is found in any case and however its letters are composed."""
+        url = "https://pond.example/Re\u0301servation/Tq93kPzw1"
+        html = f"<a href='{url}'>Show</a> <a href='https://pond.example/news'>News</a>"
+        assert _extract.find_link(html, is_html=True, contains="/r\u00e9servation/") == url
+
+    def test_other_words_do_not_fit(self) -> None:
+        """A text that the link does not show finds nothing, so that comparing is no guess."""
+        html = f"<a href='{self._URL}'>Track your parcel</a>"
+        assert _extract.find_link(html, is_html=True, text="track the parcel") is None
+        assert _extract.find_links(html, is_html=True, contains="/tq93kpzw2") == []
+
+    @pytest.mark.parametrize("wanted", ["", " ", "\u00a0", "\u200b", 7])
+    def test_what_every_link_shows_is_refused(self, wanted: str) -> None:
+        """A blank or anything but text was never filled in: it must not make the only link the answer."""
+        html = f"<a href='{self._URL}'>Track your parcel</a>"
+        for name in ("contains", "text"):
+            with pytest.raises(ConfigurationError, match=f"{name} must be text"):
+                _extract.find_link(html, is_html=True, **{name: wanted})

@@ -897,6 +897,75 @@ asyncio.run(kernel())
 """
 
 
+NOTEBOOKS = {
+    "blocking": [
+        "client = tempmailg.Client()\nprint(client.list_domains().requested_type)",
+        "with client.temporary_mailbox() as mailbox:\n    print(client.list_messages(mailbox))",
+        "client.close()",
+    ],
+    "asynchronous": [
+        "client = tempmailg.AsyncClient()\nprint((await client.list_domains()).requested_type)",
+        "async with client.temporary_mailbox() as mailbox:\n    print(await client.list_messages(mailbox))",
+        "await client.close()",
+    ],
+}
+
+
+@pytest.mark.parametrize("client", NOTEBOOKS)
+def test_the_cells_of_a_kernel_are_clean(run: Run, client: str) -> None:
+    """In Jupyter's own kernel, with warnings as errors, cells share a client of either kind, and none complains."""
+    needs_jupyter()
+    assert run(f"CELLS = {NOTEBOOKS[client]!r}\n{IN_KERNEL}") == Ended(0, ["free", "[]"], "")
+
+
+def test_what_a_kernel_complains_of_is_seen(run: Run) -> None:
+    """A warning that a cell of a kernel deserves ends it, so that clean cells had none."""
+    needs_jupyter()
+    cell = "async def work():\n    tempmailg.Client().list_domains()\nawait work()"
+    ended = run(f"CELLS = [{cell!r}]\n{IN_KERNEL}")
+    assert ended.status == 1
+    assert ended.stderr.splitlines()[-1].startswith("RuntimeWarning: Client.list_domains blocks the event loop")
+
+
+def needs_jupyter() -> None:
+    if os.name != "posix":
+        pytest.skip("Windows has no sockets of files, by which the kernel is reached")
+    pytest.importorskip("ipykernel")
+    pytest.importorskip("jupyter_client")
+
+
+# A front end without a window: it starts a kernel in a process of its own and sends it one cell after the other.
+IN_KERNEL = """
+import os, sys, tempfile
+os.environ |= {"PYTHONWARNINGS": "error", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+folder = tempfile.TemporaryDirectory()
+os.environ |= {"JUPYTER_RUNTIME_DIR": folder.name, "JUPYTER_DATA_DIR": folder.name, "IPYTHONDIR": folder.name}
+from jupyter_client.manager import KernelManager
+
+def show(message):
+    content = message["content"]
+    if message["msg_type"] == "stream":
+        (sys.stdout if content["name"] == "stdout" else sys.stderr).write(content["text"])
+    elif message["msg_type"] == "error":
+        sys.stderr.write(f"{content['ename']}: {content['evalue']}")
+
+kernel = KernelManager(transport="ipc", ip=f"{folder.name}/kernel")
+kernel.start_kernel()
+client = kernel.blocking_client()
+client.start_channels()
+try:
+    client.wait_for_ready(timeout=20)
+    cells = ["import tempmailg", *CELLS]
+    answers = [client.execute_interactive(cell, timeout=20, output_hook=show) for cell in cells]
+finally:
+    client.stop_channels()
+    kernel.shutdown_kernel(now=True)
+    kernel.cleanup_resources()
+    folder.cleanup()
+sys.exit(any(answer["content"]["status"] != "ok" for answer in answers))
+"""
+
+
 def test_fixtures_never_warn(run: Run, tmp_path: Path) -> None:
     """The plugin sets up and tears down a mailbox in a run that a coroutine started, with warnings as errors."""
     test = tmp_path / "test_mailbox.py"

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Literal
 
 import attrs
 
+from tempmailg._compare import check_text, folded
 from tempmailg._public import public
 from tempmailg._serial import Value
 
@@ -164,11 +165,14 @@ def find_links(
         is_html: Whether it is HTML.
         subject: The message's subject.
         sender_name: The sender's name, whose words say nothing about a link.
-        contains: A part of the target's address, in any case.
-        text: A part of what the message shows for it, in any case.
+        contains: A part of the target's address, compared as it is read.
+        text: A part of what the message shows for it, compared in the same way.
 
     Returns:
         Each target once, with its score and the reasons for it.
+
+    Raises:
+        ConfigurationError: `contains` or `text` is blank or no text.
     """
     from tempmailg._extract._links import mismatched
 
@@ -250,14 +254,13 @@ def _link_findings(
     from tempmailg._extract import _links
     from tempmailg._extract._quotes import without_name, without_quotes
 
+    for name, given in (("contains", contains), ("text", text)):
+        if given is not None:
+            check_text(name, given)
     page = _read(content, is_html=is_html)
-    part, wanted = (contains or "").casefold(), (text or "").casefold()
+    part, wanted = folded(contains or ""), folded(text or "")
     findings = _links.find(page, without_quotes(page.text, subject), without_name(subject, sender_name))
-    return [
-        finding
-        for finding in findings
-        if part in finding.link.url.casefold() and wanted in finding.link.text.casefold()
-    ]
+    return [finding for finding in findings if part in folded(finding.link.url) and wanted in folded(finding.link.text)]
 
 
 def _criteria(length: int | None, pattern: str | re.Pattern[str] | None) -> Callable[[str], bool] | None:

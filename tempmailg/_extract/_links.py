@@ -187,8 +187,11 @@ def find(page: Page, text: str, subject: str) -> list[Finding]:
     parts = [(part.start, part.end) for around in arounds for part in around[:3]]
     words = Words(text, languages, [(0, _BEGINNING), *parts])
     general = tuple(_mail_clues(subject, text, words, languages))
+    invites = bool((_kinds(subject, languages) | kinds_of(words.between(0, _BEGINNING))) & Kind.INVITE)
     findings = [
-        Finding(link, (*_word_clues(link, around, words, languages), *_address_clues(link.url), *general))
+        Finding(
+            link, (*_word_clues(link, around, words, languages, invites=invites), *_address_clues(link.url), *general)
+        )
         for link, around in zip(links, arounds, strict=True)
     ]
     return _with_only(_best_of_each_target(findings))
@@ -233,12 +236,14 @@ def _mail_clues(subject: str, text: str, words: Words, languages: Languages | No
         yield TRADE
 
 
-def _word_clues(link: Link, around: Context, words: Words, languages: Languages | None) -> Iterator[Clue]:
-    """Yield what the link's text and the words around it say."""
+def _word_clues(
+    link: Link, around: Context, words: Words, languages: Languages | None, *, invites: bool
+) -> Iterator[Clue]:
+    """Yield what the link's text and the words around it say, in a message that invites to something or does not."""
     shown = _SHOWN_ADDRESS.fullmatch(link.text[:_READ]) is not None
     own = () if shown else find_words(link.text[:_READ], languages)
     kinds = kinds_of(own)
-    if clue := _own_clue(link.text[:_READ], own):
+    if clue := _own_clue(link.text[:_READ], own, invites=invites):
         yield clue
     before, lead, after = (kinds_of(words.between(part.start, part.end)) for part in around[:3])
     denied = before & Kind.DENY
@@ -247,7 +252,7 @@ def _word_clues(link: Link, around: Context, words: Words, languages: Languages 
         yield ASKED
     elif after & Kind.ACT:
         yield ASKED_AFTER
-    elif before & Kind.AVOID and not kinds & Kind.ACT:
+    elif before & Kind.AVOID and not kinds & (Kind.ACT | Kind.INVITE):
         yield AVOIDED_BEFORE
     if denied:
         yield DENIED
@@ -259,7 +264,7 @@ def _word_clues(link: Link, around: Context, words: Words, languages: Languages 
         yield SILENT
 
 
-def _own_clue(text: str, hits: tuple[Hit, ...]) -> Clue | None:
+def _own_clue(text: str, hits: tuple[Hit, ...], *, invites: bool) -> Clue | None:
     """Return the clue of what the link's own text says."""
     kinds = kinds_of(hits)
     if (
@@ -269,7 +274,7 @@ def _own_clue(text: str, hits: tuple[Hit, ...]) -> Clue | None:
         and not _ALNUM.search(text[: hits[0].start])
     ):
         return ANSWERS_YES if hits[0].kind & Kind.YES else ANSWERS_NO
-    avoided = kinds_of(_without_names(text, hits)) & (Kind.AVOID | Kind.DENY | Kind.OTHER)
+    avoided = kinds_of(_without_names(text, hits, invites=invites)) & (Kind.AVOID | Kind.DENY | Kind.OTHER)
     if kinds & (Kind.ACT | Kind.INVITE):
         return ASKS_AND_MORE if avoided else ASKS
     if avoided:
@@ -279,9 +284,13 @@ def _own_clue(text: str, hits: tuple[Hit, ...]) -> Clue | None:
     return ABOUT_ACCOUNT if kinds & Kind.PROOF else None
 
 
-def _without_names(text: str, hits: tuple[Hit, ...]) -> tuple[Hit, ...]:
-    """Leave out words behind an invitation that are names, for they begin with a capital: `Join Archive`."""
-    invited = next((hit.end for hit in hits if hit.kind & Kind.INVITE), len(text))
+def _without_names(text: str, hits: tuple[Hit, ...], *, invites: bool) -> tuple[Hit, ...]:
+    """Leave out words behind an invitation that are names, for they begin with a capital: `Join Archive`.
+
+    In a message that invites, whatever the link asks to do (`Accept the invitation to Archive`) is that.
+    """
+    asking = Kind.INVITE | Kind.ACT if invites else Kind.INVITE
+    invited = next((hit.end for hit in hits if hit.kind & asking), len(text))
     return tuple(hit for hit in hits if hit.start < invited or not text[hit.start : hit.start + 1].isupper())
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from attrs import Factory, evolve, field, fields, frozen
 
 from tempmailg import _settings as settings
+from tempmailg._compare import check_text, folded, normalised
 from tempmailg._errors import ConfigurationError
 from tempmailg._models import Attachment, Message
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Criteria", "Finder", "code_finder", "fingerprint", "link_finder", "summary"]
 
-_SPACES: Final = re.compile(r"\s+")
 _SHOWN: Final = 60  # characters of a mail's own text in a reason
 _MISMATCH: Final = "mismatch"
 """The metadata of a criterion: returns why a message is not the one, or None, from name, criterion and message."""
@@ -175,43 +174,21 @@ def link_finder(*, contains: str | None, text: str | None) -> Finder:
     """Return what finds the link that a message asks to follow.
 
     Raises:
-        ConfigurationError: One of the criteria is not text.
+        ConfigurationError: One of the criteria is not text, or blank.
     """
     for name, wanted in (("contains", contains), ("text", text)):
-        if wanted is None:
-            continue
-        if not isinstance(wanted, str):  # pyright: ignore[reportUnnecessaryIsInstance] - callers without a type checker
-            raise ConfigurationError(f"{name} must be text, not {wanted!r}")
-        _check_not_blank(name, wanted)
+        if wanted is not None:
+            check_text(name, wanted)
     return Finder(lambda message: message.find_link(contains=contains, text=text), "it has no link, or no clear one")
 
 
 # -------------------------------------------------------------------------------------------------------------- texts
 
 
-# Zero-width characters, soft hyphens and marks of direction: no reader sees them, and some shops break words with them.
-_INVISIBLE: Final = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]")
-
-
 def _fits(wanted: str | re.Pattern[str], text: str) -> bool:
     if isinstance(wanted, str):
-        return _folded(wanted) in _folded(text)
-    return wanted.search(text) is not None or wanted.search(_normalised(text)) is not None
-
-
-def _normalised(text: str) -> str:
-    """Return a text in the spelling in which texts are compared.
-
-    An é is one character, whatever white space there is becomes one blank, and what nobody sees is left out.
-    """
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", _INVISIBLE.sub("", text))
-    return _SPACES.sub(" ", text)
-
-
-def _folded(text: str) -> str:
-    """Return a normalised text without regard to case; a Turkish İ folds to an i with a dot of its own."""
-    return _normalised(text).casefold().replace("i\u0307", "i")
+        return folded(wanted) in folded(text)
+    return wanted.search(text) is not None or wanted.search(normalised(text)) is not None
 
 
 def _shown(wanted: str | re.Pattern[str]) -> str:
@@ -227,19 +204,11 @@ def _check_text(name: str, wanted: object) -> None:
     if wanted is None:
         return
     if isinstance(wanted, str):
-        _check_not_blank(name, wanted)
+        check_text(name, wanted)
         return
     pattern = cast("re.Pattern[str] | re.Pattern[bytes]", wanted).pattern if isinstance(wanted, re.Pattern) else None
     if not isinstance(pattern, str):
         raise ConfigurationError(f"{name} must be text or a compiled pattern of text, not {wanted!r}")
-
-
-def _check_not_blank(name: str, wanted: str) -> None:
-    """Refuse a text that every message contains: more likely it was never filled in."""
-    if not _normalised(wanted).strip():
-        raise ConfigurationError(
-            f"{name} must be text to find, not {wanted!r}: leave it out, or pass None, to take any"
-        )
 
 
 def _check_pattern(pattern: str) -> None:
