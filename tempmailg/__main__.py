@@ -12,21 +12,22 @@ _INTERRUPTED: Final = 130
 
 def main() -> None:
     """Run the command line and exit with its status."""
-    signals.handle_signals()
     try:
+        signals.handle_signals()
         status = _run()
+        signals.leave_to_the_system()
     except KeyboardInterrupt:  # before or after the command itself
         status = _INTERRUPTED
-    signals.leave_signals_to_the_system()
-    sys.exit(_status_after(signals.received(), status))
+        signals.leave_to_the_system()  # no second one is raised
+    signals.leave(_status_after(signals.received(), status))
 
 
 def _status_after(ended_by: int | None, status: int) -> int:
-    """Return the exit status, with the signal that ended the command: by one is how a sandbox is meant to end."""
+    """Return the exit status, with the signal that ended the command: by one is how a server is meant to end."""
     if not status or ended_by is None:
         return status
-    is_sandbox = sys.argv[1:2] == ["sandbox"]  # which may not have got as far as to know that itself
-    return 0 if is_sandbox and status == _INTERRUPTED else 128 + ended_by
+    is_server = sys.argv[1:2] in (["sandbox"], ["mcp"])  # which may not have got as far as to know that itself
+    return 0 if is_server and status == _INTERRUPTED else 128 + ended_by
 
 
 def _run() -> int:

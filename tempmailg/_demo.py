@@ -5,7 +5,6 @@ The sandbox receives the mail by SMTP and plays the service; both clients are us
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import os
 import random
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Final, get_args
 
 from attrs import define, field, frozen
 
+from tempmailg import _signals as signals
 from tempmailg._blocking import Client
 from tempmailg._client import AsyncClient
 from tempmailg._endpoints import EndpointName
@@ -60,7 +60,7 @@ def run(report: Callable[[Step], None]) -> bool:
     with Sandbox() as sandbox:
         transcript = _Transcript(report, sandbox)
         transcript.say(f"sandbox: HTTP at {sandbox.base_url}, SMTP at {sandbox.smtp_host}:{sandbox.smtp_port}")
-        asyncio.run(_asynchronously(sandbox, transcript))
+        signals.run(lambda: _asynchronously(sandbox, transcript))
         transcript.check_journal()
         sandbox.reset()
         _blockingly(sandbox, transcript)

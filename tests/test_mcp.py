@@ -16,7 +16,7 @@ from support.agents import agent, text_of, until
 from tempmailg._mcp._failures import explain
 from tempmailg._mcp._text import fenced, one_line
 from tempmailg._mcp._tools import TOOLS
-from tempmailg.sandbox import Delay, Sandbox, Stall, Status
+from tempmailg.sandbox import Delay, Edit, Sandbox, Stall, Status
 
 LETTER = "Your verification code is {code}.\n"
 
@@ -233,6 +233,26 @@ async def test_faults_on_the_way_are_survived_and_named() -> None:
         sandbox.faults.clear()
         sandbox.deliver(box, text=letter("100200"))
         assert (await host.call("wait_for_code", cursor=answer["cursor"]))["code"] == "100200"
+
+
+async def test_messages_that_cannot_be_read_are_counted_beside_the_others() -> None:
+    """A list says how many messages the service sent that could not be read, and what is wrong with the first."""
+
+    def spoil(listed: Any) -> Any:
+        good = listed["messages"][0]
+        return {**listed, "messages": [{**good, "receivedAt": None}, {**good, "id": 7.5}, good]}
+
+    sandbox = Sandbox()
+    async with agent(sandbox) as host:
+        box = await host.mailbox()
+        sandbox.deliver(box, subject="Fine")
+        sandbox.faults.next("list_messages", Edit(spoil))
+        listed = await host.call("list_messages", mailbox=box)
+        assert [each["subject"] for each in listed["messages"]] == ["Fine"]
+        assert (listed["total"], listed["unreadable"]) == (1, 2)
+        assert "messages[0].receivedAt: expected a date and time, got null" in listed["trouble"]
+        whole = await host.call("list_messages", mailbox=box)
+        assert (whole["unreadable"], "trouble" in whole) == (0, False)
 
 
 async def test_progress_is_reported_to_a_host_that_asks() -> None:

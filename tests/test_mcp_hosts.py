@@ -11,18 +11,22 @@ import subprocess
 import sys
 import unicodedata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 from mcp.client.client import Client
-from support.agents import Agent, beside, mail, program, send, until
+from support.agents import Agent, Host, beside, mail, program, send, until
 from support.injections import injections
+from support.typescript import beside_in_typescript
 
 from tempmailg import AsyncClient
 from tempmailg.sandbox import Sandbox, Status
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractAsyncContextManager
+
+    from mcp import StdioServerParameters
 
 KEY = "key-that-nobody-may-read"
 INVISIBLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
@@ -39,14 +43,22 @@ def strings(value: Any) -> Iterator[str]:
             yield from strings(each)
 
 
-# ----------------------------------------------------------------------------------------- the official Python client
+# ---------------------------------------------------------------------------------------------- the official clients
+
+Connect: TypeAlias = "Callable[[StdioServerParameters, Path], AbstractAsyncContextManager[Host]]"
 
 
-async def test_a_sign_up_from_end_to_end(tmp_path: Path) -> None:
+@pytest.fixture(params=["Python", "TypeScript"])
+def connect(request: pytest.FixtureRequest) -> Connect:
+    """One of the two clients that the protocol's authors have made."""
+    return beside if request.param == "Python" else beside_in_typescript
+
+
+async def test_a_sign_up_from_end_to_end(tmp_path: Path, connect: Connect) -> None:
     """Without a key, the seven tools receive real mail, over a wait of three cursors, from a sandbox that says so."""
     errors = tmp_path / "errors"
     server = program("--wait-limit", "0.3", "--folder", str(tmp_path / "files"))
-    async with beside(server, errors) as host:
+    async with connect(server, errors) as host:
         made = await host.call("new_mailbox")
         box, port = made["mailbox"], made["sandbox"]["smtp_port"]
         assert "no API key" in made["sandbox"]["note"]
@@ -88,7 +100,7 @@ async def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
             assert "--smtp-port" in await host.fails("new_mailbox")
 
 
-async def test_forty_hostile_mails(tmp_path: Path) -> None:
+async def test_forty_hostile_mails(tmp_path: Path, connect: Connect) -> None:
     """No mail leaves its fence, hides a character, commands by a field that is not bounded, or has anything fetched."""
     fetched: list[bytes] = []
 
@@ -98,7 +110,7 @@ async def test_forty_hostile_mails(tmp_path: Path) -> None:
 
     trap = await asyncio.start_server(canary, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{trap.sockets[0].getsockname()[1]}"
-    async with trap, beside(program("--wait-limit", "0.3"), tmp_path / "errors") as host:
+    async with trap, connect(program("--wait-limit", "0.3"), tmp_path / "errors") as host:
         seen = 0
         for half in (slice(0, 20), slice(20, 40)):
             made = await host.call("new_mailbox")
@@ -273,7 +285,47 @@ def test_lines_that_are_no_protocol_do_no_harm() -> None:
     assert [json.loads(line)["id"] for line in done.stdout.splitlines()] == [7]
 
 
-# --------------------------------------------------------------------------------------------- the TypeScript client
+@pytest.mark.parametrize("way", ["it ends the session", "it sends SIGTERM", "it is killed"])
+async def test_a_typescript_host_that_leaves_leaves_no_mailbox_behind(way: str, tmp_path: Path) -> None:
+    """However a host of the TypeScript client ends a session amid a wait, its mailboxes are deleted."""
+    async with Sandbox(api_key=KEY) as sandbox:
+        server = program(environment=service(sandbox))
+        async with beside_in_typescript(server, tmp_path / "errors") as client:
+            for _ in range(2):
+                await client.mailbox()
+            box = sandbox.dump()["mailboxes"][0]["email"]
+            client.post("wait_for_code", mailbox=box)
+            await until(lambda: any(entry.endpoint == "list_messages" for entry in sandbox.journal), pause=0.01)
+            if way == "it sends SIGTERM":
+                os.kill(client.pid, signal.SIGTERM)
+            elif way == "it is killed":
+                client.process.kill()
+            else:
+                await client.leave()
+            async with asyncio.timeout(20):
+                await until(lambda: sandbox.dump()["mailboxes"] == [], pause=0.01)
+    assert (tmp_path / "errors").read_text() == ""
+
+
+async def test_the_typescript_client_gets_the_progress_of_a_wait(tmp_path: Path) -> None:
+    """A host that asks for progress reads how far a wait is before the call answers that nothing has come yet."""
+    async with beside_in_typescript(program("--wait-limit", "0.5"), tmp_path / "errors") as client:
+        box = await client.mailbox()
+        assert (await client.call("wait_for_code", mailbox=box))["status"] == "not_yet"
+        reported = client.progress[1]
+    assert reported
+    assert reported == sorted(reported)
+
+
+async def test_the_typescript_client_refuses_no_result_and_reads_errors(tmp_path: Path) -> None:
+    """The tools' schemas are known to the client, which compares results with them, and an error is a result."""
+    async with beside_in_typescript(program(), tmp_path / "errors") as client:
+        assert len(client.tools) == 7
+        assert all(tool["outputSchema"]["type"] == "object" for tool in client.tools)
+        assert "no mailbox of this session" in await client.fails("list_messages", mailbox="x@example.com")
+
+
+# -------------------------------------------------------------------------------------------------------- the inspector
 
 
 def inspector() -> str:
@@ -300,7 +352,7 @@ async def inspect(sandbox: Sandbox, *arguments: str) -> dict[str, Any]:
     return answer
 
 
-async def test_the_typescript_client_lists_the_tools() -> None:
+async def test_the_inspector_lists_the_tools() -> None:
     """The inspector of the protocol's authors reads the seven tools with their schemas."""
     async with Sandbox(api_key=KEY) as sandbox:
         tools = (await inspect(sandbox, "--method", "tools/list"))["tools"]
@@ -308,7 +360,7 @@ async def test_the_typescript_client_lists_the_tools() -> None:
     assert all(tool["inputSchema"]["type"] == tool["outputSchema"]["type"] == "object" for tool in tools)
 
 
-async def test_the_typescript_client_receives_a_code() -> None:
+async def test_the_inspector_receives_a_code() -> None:
     """The inspector calls tools and gets the code of a real mail as a structured result."""
     async with Sandbox(api_key=KEY) as sandbox, AsyncClient(KEY, base_url=sandbox.base_url) as client:
         box = (await client.create_mailbox()).email

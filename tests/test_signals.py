@@ -7,11 +7,12 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from support.scripts import run_script
+from support.scripts import Ended, run_script
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -141,18 +142,20 @@ def test_a_sandbox_that_is_killed_while_it_starts_ends_well(module: str, functio
     assert "Traceback" not in ended.stderr
 
 
-def test_a_sandbox_that_fails_is_not_excused_by_a_signal() -> None:
-    """An error stays one although a signal came as well; what is no sandbox ends by the signal."""
+def test_a_server_that_fails_is_not_excused_by_a_signal() -> None:
+    """An error stays one although a signal came as well; what is no server ends by the signal."""
     ended = run_script("""
     import signal, sys
     from tempmailg import __main__
 
     sys.argv[1:] = ["sandbox"]
     print(*(__main__._status_after(signal.SIGTERM, status) for status in (0, 1, 2, 130)))
+    sys.argv[1:] = ["mcp"]
+    print(*(__main__._status_after(signal.SIGTERM, status) for status in (0, 1, 130)))
     sys.argv[1:] = ["watch"]
     print(*(__main__._status_after(signal.SIGTERM, status) for status in (0, 1, 130)))
     """)
-    assert ended.lines == ["0 143 143 0", "0 143 143"]
+    assert ended.lines == ["0 143 143 0", "0 143 0", "0 143 143"]
 
 
 def test_a_demo_in_the_background_ends(shell: Shell) -> None:
@@ -172,24 +175,260 @@ def test_what_nohup_ignores_stays_ignored(silent_service: socket.socket) -> None
         assert job.status() == 128 + signal.SIGTERM
 
 
-def test_a_clean_up_that_hangs_ends_in_time() -> None:
-    """What does not end in good order ends without it."""
-    ended = run_script("""
-    import os, signal, threading
-    from tempmailg import _signals, __main__
+IN_THE_LOOP = {
+    "the loop is made": "asyncio.events, 'new_event_loop'",
+    "the command takes its first step": "_actions, 'opened'",
+    "its client is opened": "AsyncClient, '__aenter__'",
+    "a request is sent": "AsyncClient, 'list_messages'",
+    "the loop closes": "asyncio.runners, '_cancel_all_tasks'",
+    "the loop has closed": "asyncio.BaseEventLoop, 'close'",
+}
 
-    def hang():
+PRESS = """
+import asyncio, os, signal, sys
+from tempmailg import AsyncClient, __main__
+from tempmailg._cli import _actions
+
+def press(times):
+    for _ in range(times):
+        os.kill(os.getpid(), signal.SIGINT)
+
+def press_at(owner, name, times):
+    original = getattr(owner, name)
+
+    def pressing(*args, **options):
+        setattr(owner, name, original)
+        press(times)
+        return original(*args, **options)
+
+    setattr(owner, name, pressing)
+"""
+
+
+@pytest.mark.parametrize("times", [1, 3])
+@pytest.mark.parametrize("moment", IN_THE_LOOP.values(), ids=list(IN_THE_LOOP))
+def test_ctrl_c_ends_a_command_at_any_moment_of_its_loop(shell: Shell, moment: str, times: int) -> None:
+    """Whatever the loop is doing, one Ctrl-C or three end the command with status 130 and one line."""
+    ended = run_script(f"""{PRESS}
+sys.argv[1:] = ["messages", {shell.answer("new")!r}]
+press_at({moment}, {times})
+__main__.main()
+""")
+    assert (ended.status, ended.stderr) == (130, "tempmailg: interrupted\n")
+
+
+# The second Ctrl-C comes when the loop has taken from its queue the step in which the cancelled task ends.
+PRESS_AGAIN_AT_THE_LAST_STEP = """
+run_handle = asyncio.Handle._run
+
+def pressing(handle):
+    owner = getattr(handle._callback, "__self__", None)
+    if isinstance(owner, asyncio.Task) and owner.cancelling():
+        asyncio.Handle._run = run_handle
+        press(2)
+    run_handle(handle)
+
+asyncio.Handle._run = pressing
+"""
+
+
+def test_a_second_ctrl_c_does_not_lose_the_step_in_which_a_wait_ends(silent_service: socket.socket) -> None:
+    """A cancelled task whose last step were lost would be waited for as long as the process lives."""
+    script = f"""{PRESS}{PRESS_AGAIN_AT_THE_LAST_STEP}
+import threading
+threading.Thread(target=lambda: (sys.stdin.readline(), press(1)), daemon=True).start()
+sys.argv[1:] = ["wait", "a@example.org"]
+__main__.main()
+"""
+    command = [sys.executable, "-c", script]
+    waiting = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with waiting, asked(silent_service):
+        _, errors = waiting.communicate("\n", timeout=LIMIT)
+    assert (waiting.returncode, errors) == (130, "tempmailg: interrupted\n")
+
+
+def test_a_second_ctrl_c_does_not_keep_a_sandbox_of_ones_own_alive() -> None:
+    """A program that runs a sandbox by `run` ends as surely."""
+    ended = run_script(f"""{PRESS}{PRESS_AGAIN_AT_THE_LAST_STEP}
+from tempmailg import sandbox
+press_at(sandbox._sandbox.json, "dumps", 1)
+sandbox.run(sandbox.Sandbox())
+""")
+    assert ended.status == 0
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_clean_up_that_hangs_ends_in_time(number: signal.Signals) -> None:
+    """What does not end in good order ends without it, and gives the terminal back."""
+    ended = _ended_by(
+        number,
+        """
+        with _signals.undone_at_the_end(lambda: print("given back", flush=True)):
+            try:
+                press()
+            finally:
+                print("interrupted", flush=True)
+                threading.Event().wait()
+        """,
+    )
+    assert (ended.status, ended.lines) == (128 + number, ["interrupted", "given back"])
+
+
+def test_a_terminal_that_takes_nothing_holds_up_no_end() -> None:
+    """A terminal that was stopped cannot be given back: the command ends all the same."""
+    ended = _ended_by(
+        signal.SIGTERM,
+        """
+        with _signals.undone_at_the_end(threading.Event().wait):
+            try:
+                press()
+            finally:
+                threading.Event().wait()
+        """,
+    )
+    assert ended.status == 128 + signal.SIGTERM
+
+
+def test_an_interrupt_that_is_swallowed_ends_the_command() -> None:
+    """An exception cannot leave `__del__`: Python reports it and goes on, and so a Ctrl-C would be lost."""
+    ended = _ended_by(
+        signal.SIGINT,
+        """
+        class Swallowing:
+            def __del__(self):
+                press()
+
+        Swallowing()
+        print("swallowed", flush=True)
+        threading.Event().wait()
+        """,
+    )
+    assert (ended.status, ended.lines, ended.stderr) == (130, ["swallowed"], "")
+
+
+def test_an_interrupt_that_was_swallowed_while_a_command_loads_keeps_it_from_beginning() -> None:
+    """What was interrupted before its loop began sends nothing any more."""
+    ended = _ended_by(
+        signal.SIGINT,
+        """
+        class Swallowing:
+            def __del__(self):
+                press()
+
+        Swallowing()
+        _signals.run(lambda: print("begun", flush=True))
+        """,
+    )
+    assert (ended.status, ended.lines) == (130, [])
+
+
+def test_an_import_that_makes_an_error_of_the_interrupt_is_an_interrupt() -> None:
+    """A module in C that is interrupted as it loads raises an ImportError: no bug of the command."""
+    ended = _ended_by(
+        signal.SIGINT,
+        """
+        from tempmailg._cli import _local, run
+
+        def load(*args):
+            try:
+                press()
+            except KeyboardInterrupt:
+                raise ImportError("could not import module") from None
+
+        _local.demo = load
+        return run(["demo"])
+        """,
+    )
+    assert (ended.status, ended.stderr) == (130, "tempmailg: interrupted\n")
+
+
+def test_a_signal_needs_no_lock_of_the_thread_that_it_interrupts() -> None:
+    """A signal that comes while the main thread starts or ends another thread ends the command as well."""
+    ended = _ended_by(
+        signal.SIGTERM,
+        """
+        with threading._active_limbo_lock:
+            press()
+        """,
+    )
+    assert (ended.status, ended.lines) == (128 + signal.SIGTERM, [])
+
+
+def test_an_interrupted_command_waits_for_no_lock_of_another_thread() -> None:
+    """A thread that is stopped amid an import keeps the lock of it, for which the interpreter's own end would wait."""
+    ended = _ended_by(
+        signal.SIGINT,
+        """
+        import _imp, sys
+
+        def hold():
+            _imp.acquire_lock()
+            holds.set()
+            threading.Event().wait()
+
+        class Importing:
+            def __del__(self):
+                import this
+
+        holds = threading.Event()
+        threading.Thread(target=hold, daemon=True).start()
+        holds.wait()
+        sys.importing = Importing()
+        press()
+        """,
+    )
+    assert (ended.status, ended.lines) == (130, [])
+
+
+def test_an_interrupted_command_does_what_libraries_ask_for_at_its_end() -> None:
+    """Functions that were registered for the exit are called after a signal, too."""
+    ended = _ended_by(
+        signal.SIGINT,
+        """
+        import atexit
+
+        atexit.register(print, "cleaned up", flush=True)
+        press()
+        """,
+    )
+    assert (ended.status, ended.lines) == (130, ["cleaned up"])
+
+
+def test_where_no_thread_can_be_started_a_later_signal_ends_the_command() -> None:
+    """Without the thread that ends the command in any case, the next Ctrl-C does so when the time is over."""
+    ended = _ended_by(
+        signal.SIGINT,
+        """
+        def refuse(*args):
+            raise RuntimeError("can't start new thread")
+
+        _signals._thread.start_new_thread = refuse
+        _signals.allow(-1.0)
         try:
-            os.kill(os.getpid(), signal.SIGTERM)
-            threading.Event().wait()
+            press()
         finally:
-            print("interrupted", flush=True)
-            threading.Event().wait()
+            press()
+        """,
+    )
+    assert ended.status == 130
 
-    __main__._run = hang
-    __main__.main()
-    """)
-    assert (ended.status, ended.lines) == (128 + signal.SIGTERM, ["interrupted"])
+
+def _ended_by(number: signal.Signals, body: str) -> Ended:
+    """Run a command of these lines, in which `press()` sends a signal."""
+    return run_script(f"""
+import os, signal, threading
+from tempmailg import _signals, __main__
+
+def press():
+    os.kill(os.getpid(), {int(number)})
+
+def command():
+{textwrap.indent(textwrap.dedent(body), "    ")}
+
+__main__._run = command
+__main__.main()
+""")
 
 
 def test_the_command_sets_its_signals_in_one_place_only() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import tempfile
 import time
@@ -13,6 +12,7 @@ import attrs
 import click
 
 from tempmailg import _errors as err
+from tempmailg import _signals as signals
 from tempmailg._cli import _recent
 from tempmailg._cli._log import log_shown_on
 from tempmailg._cli._screen import AnswerLostError, Screen
@@ -45,7 +45,7 @@ def start(
             await action(session, *args, **kwargs)
 
     with log_shown_on(screen, debug=output.debug):
-        asyncio.run(act())
+        signals.run(act)
 
 
 # --------------------------------------------------------------------------------------------------------- mailboxes

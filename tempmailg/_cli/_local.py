@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shlex
 from typing import TYPE_CHECKING, Any
 
@@ -32,9 +31,12 @@ def sandbox(output: OutputOptions, values: Mapping[str, Any]) -> None:
     """
     try:
         from tempmailg.sandbox import Sandbox
+        from tempmailg.sandbox._sandbox import load
 
         arguments = sandbox_arguments(values)
-        asyncio.run(_serve(Sandbox(**arguments), Screen(output), arguments))
+        sandbox = Sandbox(**arguments)
+        load()  # here a signal interrupts it
+        signals.run(lambda: _serve(sandbox, Screen(output), arguments))
     except KeyboardInterrupt:
         if signals.received() is None:
             raise

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from tempmailg import _signals as signals
 from tempmailg._cli._commands import COMPLETE_VARIABLE, cli
 from tempmailg._cli._options import OutputOptions
 from tempmailg._cli._screen import AnswerLostError, naming_stdout
@@ -99,6 +100,8 @@ def _failed(error: Exception, output: OutputOptions) -> int:
         return _fail(ERROR, _with_advice(error))
     if isinstance(error, OSError):
         return _fail(ERROR, _of_system(error))
+    if signals.is_ending():  # an import in C makes another error of an interrupt
+        return _fail(INTERRUPTED, "interrupted")
     kind = type(error).__name__
     return _fail(ERROR, f"this is a bug ({kind}: {error}); run it again with --debug and report what it prints")
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from tempmailg._cli._times import ago, stamp
 from tempmailg._sanitize import sanitize_line, sanitize_text
+from tempmailg._signals import undone_at_the_end
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Sequence
@@ -185,7 +186,7 @@ class Screen:
             redirect_stderr=False,
         )
         try:
-            with self._live:
+            with undone_at_the_end(self._live.stop), self._live:
                 yield
         finally:
             self._live = None
@@ -221,7 +222,7 @@ class Screen:
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        with bar:
+        with undone_at_the_end(bar.stop), bar:
             task = bar.add_task(_cut(sanitize_line(name), max(8, console.width // 3)), total=None)
             yield lambda done, total: bar.update(task, completed=done, total=total)
 

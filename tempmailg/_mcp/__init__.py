@@ -14,7 +14,6 @@ Nothing but the protocol reaches stdout. The package `mcp` loads when a server s
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -46,7 +45,8 @@ def run(access: Access | None, options: ServerOptions) -> None:
         raise ConfigurationError("stdin is closed, so no host can speak: start the server through a host")
     signals.allow(options.farewell)
     try:
-        asyncio.run(_load().serve(access, options))
+        serve = _load().serve
+        signals.run(lambda: serve(access, options))
     except KeyboardInterrupt:
         if signals.received() is None:  # SIGTERM is how a host ends a server: no failure
             raise

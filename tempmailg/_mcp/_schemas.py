@@ -163,7 +163,11 @@ class Listed(BaseModel):
 
 class MessageList(BaseModel):
     messages: list[Listed] = Field(description="The newest first.")
-    total: int
+    total: int = Field(description="How many messages that can be read the mailbox holds; only the newest are listed.")
+    unreadable: int = Field(
+        default=0, description="How many more messages are there, of which the service's answer could not be read."
+    )
+    trouble: str | None = Field(default=None, description="Why the first of those could not be read.")
     notice: str
 
 

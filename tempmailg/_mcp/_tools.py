@@ -32,6 +32,9 @@ __all__ = ["TOOLS", "Tool"]
 LISTED: Final = 20
 """Messages of a list; older ones are only counted."""
 
+MAX_TROUBLE: Final = 300
+"""Characters of the reason why a message could not be read: enough to name the answer and the field."""
+
 PROGRESS: Final = 5.0
 """Seconds between two reports of a wait's progress."""
 
@@ -206,7 +209,13 @@ async def _list_messages(session: Session, given: schemas.MailboxArguments, _rep
     newest = sorted(messages, key=lambda message: (message.received_at, message.id), reverse=True)[:LISTED]
     listed = await asyncio.to_thread(lambda: [_listed(message) for message in newest])
     session.waits.show(given.mailbox.strip(), [message.id for message in newest], KINDS)
-    return schemas.MessageList(messages=listed, total=len(messages), notice=NOTICE)
+    return schemas.MessageList(
+        messages=listed,
+        total=len(messages),
+        unreadable=len(messages.unreadable),
+        trouble=one_line(str(messages.unreadable[0]), MAX_TROUBLE) if messages.unreadable else None,
+        notice=NOTICE,
+    )
 
 
 def _listed(message: Message) -> schemas.Listed:
@@ -291,8 +300,8 @@ TOOLS: Final[dict[str, Tool]] = {
     ),
     "list_messages": Tool(
         description="List the messages of a mailbox, the newest first, each with its code or link if it has a clear"
-        " one, without bodies. Later waits pass over what was listed. To wait for mail, use wait_for_code or"
-        " wait_for_link instead of listing again and again.",
+        " one, without bodies; unreadable counts those that could not be read. Later waits pass over what was listed."
+        " To wait for mail, use wait_for_code or wait_for_link instead of listing again and again.",
         arguments=schemas.MailboxArguments,
         result=schemas.MessageList,
         run=_list_messages,

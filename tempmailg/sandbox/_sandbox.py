@@ -8,6 +8,7 @@ import signal
 import threading
 from concurrent.futures import Future
 from contextlib import suppress
+from importlib import import_module
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
     from tempmailg.sandbox._smtp import SmtpDoor
     from tempmailg.sandbox._state import Order, Plan
 
-__all__ = ["Sandbox", "run", "serve"]
+__all__ = ["Sandbox", "load", "run", "serve"]
 
 _UNSTARTED_URL: Final = "http://sandbox.invalid/api"  # RFC 6761: a name that never exists
 _DOMAINS: Final = (
@@ -218,14 +219,8 @@ class Sandbox(Operations):
         self.clock.run()
 
     def _make_doors(self) -> tuple[HttpDoor, SmtpDoor]:
-        if find_spec("aiosmtpd") is None:
-            raise ConfigurationError(
-                'the sandbox receives mail by aiosmtpd, which is not installed: pip install "tempmailg[sandbox]"'
-            )
-        from tempmailg.sandbox._control import Control  # what follows loads aiohttp, aiosmtpd and cattrs
-        from tempmailg.sandbox._http import HttpDoor
-        from tempmailg.sandbox._page import Page
-        from tempmailg.sandbox._smtp import SmtpDoor
+        load()
+        from tempmailg.sandbox._doors import Control, HttpDoor, Page, SmtpDoor
 
         is_remote = not is_loopback(self._host)
         control = Control(self, self._state, needs_key=is_remote)
@@ -282,6 +277,19 @@ class _Thread:
         await self._close()
 
 
+def load() -> None:
+    """Load what a sandbox needs to listen: half a second, for which its start would hold up the event loop.
+
+    Raises:
+        ConfigurationError: A package is not installed.
+    """
+    if find_spec("aiosmtpd") is None:
+        raise ConfigurationError(
+            'the sandbox receives mail by aiosmtpd, which is not installed: pip install "tempmailg[sandbox]"'
+        )
+    import_module("tempmailg.sandbox._doors")
+
+
 async def serve(sandbox: Sandbox, *, on_ready: Callable[[], object] | None = None) -> None:
     """Run a sandbox until cancelled; its one line on stdout says, as JSON, that it is ready and where.
 
@@ -316,7 +324,11 @@ def run(sandbox: Sandbox) -> None:
 
 async def _serve_until_terminated(sandbox: Sandbox) -> None:
     task = asyncio.ensure_future(serve(sandbox))
+    loop = asyncio.get_running_loop()
     with suppress(NotImplementedError):  # Windows has no such handlers
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        loop.add_signal_handler(signal.SIGTERM, task.cancel)
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            # asyncio raises KeyboardInterrupt amid the loop at a second Ctrl-C, and may wait for ever after that.
+            loop.add_signal_handler(signal.SIGINT, task.cancel)
     with suppress(asyncio.CancelledError):
         await task

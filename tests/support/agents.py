@@ -6,6 +6,7 @@ import asyncio
 import os
 import smtplib
 import sys
+from abc import ABC, abstractmethod
 from contextlib import asynccontextmanager
 from email.message import EmailMessage
 from typing import TYPE_CHECKING, Any, cast
@@ -27,30 +28,15 @@ if TYPE_CHECKING:
 
     from tempmailg.sandbox import Sandbox
 
-__all__ = ["Agent", "agent", "beside", "mail", "program", "send", "text_of", "until"]
+__all__ = ["Agent", "Host", "agent", "beside", "mail", "program", "send", "text_of", "until"]
 
 
-class Agent:
-    """Calls tools.
+class Host(ABC):
+    """Calls tools."""
 
-    Args:
-        session: The protocol's client.
-        traffic: What the server has sent to the service; None if the server is another process.
-    """
-
-    def __init__(self, session: Client | ClientSession, traffic: CountingTransport | None = None) -> None:
-        self.session = session
-        self._traffic = traffic
-
-    @property
-    def requests(self) -> int:
-        """How many requests the server has sent to the service."""
-        assert self._traffic is not None
-        return self._traffic.requests
-
-    async def raw(self, name: str, **arguments: Any) -> CallToolResult:
+    @abstractmethod
+    async def raw(self, name: str, /, **arguments: Any) -> CallToolResult:
         """Call a tool; the client compares the result with the tool's schema."""
-        return await self.session.call_tool(name, arguments)
 
     async def call(self, name: str, **arguments: Any) -> dict[str, Any]:
         """Call a tool that must succeed, and return its result."""
@@ -70,6 +56,29 @@ class Agent:
         """Make a mailbox."""
         email: str = (await self.call("new_mailbox"))["mailbox"]
         return email
+
+
+class Agent(Host):
+    """Calls tools by the Python client.
+
+    Args:
+        session: The protocol's client.
+        traffic: What the server has sent to the service; None if the server is another process.
+    """
+
+    def __init__(self, session: Client | ClientSession, traffic: CountingTransport | None = None) -> None:
+        self.session = session
+        self._traffic = traffic
+
+    @property
+    def requests(self) -> int:
+        """How many requests the server has sent to the service."""
+        assert self._traffic is not None
+        return self._traffic.requests
+
+    async def raw(self, name: str, /, **arguments: Any) -> CallToolResult:
+        """See `Host.raw`."""
+        return await self.session.call_tool(name, arguments)
 
 
 def text_of(result: CallToolResult) -> str:
