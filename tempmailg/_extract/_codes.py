@@ -376,9 +376,8 @@ def _named_before(hits: Sequence[Hit], text: str, end: int, reach: int) -> Clue 
     if last.kind & Kind.SECRET:
         return NAMED_PASSWORD if end - last.end <= _BESIDE else None
     asked = any(hit.kind & Kind.ENTER and hit.start >= last.end for hit in hits)
-    if asked or end - last.end > reach or _CLAUSE.ready.search(text, last.end, end):
-        return None
-    return NAMED_OTHER
+    away = asked or end - last.end > reach or _CLAUSE.ready.search(text, last.end, end)
+    return None if away else NAMED_OTHER
 
 
 def _name_after(span: Span, hits: _Hits) -> Clue | None:
