@@ -10,6 +10,7 @@ from __future__ import annotations
 import platform
 import statistics
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,7 +20,7 @@ import tempmailg
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-__all__ = ["Goal", "Measure", "Row", "Sample", "Spread", "as_json", "interleaved", "ratio", "show", "spread"]
+__all__ = ["Goal", "Measure", "Row", "Sample", "Spread", "as_json", "figure", "interleaved", "ratio", "show", "spread"]
 
 T = TypeVar("T")
 
@@ -58,7 +59,7 @@ class Spread:
     high: float
 
     def __str__(self) -> str:
-        return f"{_figure(self.median)} ({_figure(self.low)} to {_figure(self.high)})"
+        return f"{figure(self.median)} ({figure(self.low)} to {figure(self.high)})"
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ class Measure:
         goals: What the ratios should be.
         baseline: Whose line the rows' ratios are compared with.
         notes: What a reader should know, such as who could not take part.
+        command: What measures it again.
     """
 
     title: str
@@ -119,6 +121,7 @@ class Measure:
     goals: Sequence[Goal] = ()
     baseline: str = ""
     notes: Sequence[str] = field(default=())
+    command: str = ""
 
 
 # ---------------------------------------------------------------------------------------------------- measuring
@@ -167,20 +170,22 @@ def show(measure: Measure) -> None:
 
 
 def _cells(row: Row) -> list[str]:
-    return [*map(_figure, row.figures.values()), str(row.ratio or "")]
+    return [*map(figure, row.figures.values()), str(row.ratio or "")]
 
 
-def _figure(value: float) -> str:
+def figure(value: float) -> str:
     """Write a number with three digits that count."""
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def as_json(measures: Sequence[Measure]) -> dict[str, Any]:
-    """Return measures as plain data, with the machine that they come from."""
+    """Return measures as plain data, with their date and the machine that they come from."""
+    today = datetime.now(UTC).date().isoformat()
     return {
         "machine": machine(),
         "measures": [
-            asdict(measure) | {"goals": [asdict(goal) | {"is_met": goal.is_met} for goal in measure.goals]}
+            asdict(measure)
+            | {"date": today, "goals": [asdict(goal) | {"is_met": goal.is_met} for goal in measure.goals]}
             for measure in measures
         ],
     }

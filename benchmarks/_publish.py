@@ -1,81 +1,146 @@
-"""Write results where people see them: a plot, and parts of the READMEs, all made from the JSON alone."""
+"""Write results where people see them: two pictures, and parts of the manuals, all made from the JSON alone."""
 
 from __future__ import annotations
 
+import json
 import re
-from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
+from benchmarks._harness import figure
+from benchmarks._plots import COST, plot, waits_plot
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
-__all__ = ["FLEETS", "costs", "fleets", "goals", "headline", "plot", "with_part"]
+__all__ = ["PARTS", "costs", "goals", "publish", "published", "tables", "with_part", "write_json"]
 
-COST: Final = "CPU µs/call"
-
-FLEETS: Final = "Fleets of workers with one store in Redis"  # the title of its measure
+SCHEDULES: Final = {"mean delay s", "requests, all"}
+"""What the measure of the schedules of waits shows."""
 
 # What the README says of all this: a goal, the words for it, and how its number is written.
 HEADLINES: Final = (
     ("CPU of 1 message, tempmailg / aiohttp + json", "A call costs {} the CPU time of bare aiohttp with json", ".2f"),
     ("calls per second, 1 message, tempmailg / httpx + pydantic", "it is {} as fast as httpx with pydantic", ".1f"),
-    ("requests of all waits, as a share of every 1 s", "waits need {} the requests of a poll every second", ".2f"),
 )
 
-# Sizes of the plot, in pixels.
-WIDTH: Final = 720
-NAMES: Final = 210
-BARS: Final = 390
-LINE: Final = 24
-HEAD: Final = 44
-
-STYLE: Final = """
-text { font: 13px system-ui, sans-serif; fill: #57606a }
-.title { font-weight: 600 }
-.ours { fill: #0969da }
-.theirs { fill: #afb8c1 }
-@media (prefers-color-scheme: dark) { text { fill: #9da7b1 } .ours { fill: #4493f8 } .theirs { fill: #484f58 } }
-"""
-
 Results = dict[str, Any]
-
-
-def plot(results: Results) -> str:
-    """Return an SVG with what each contestant's calls cost, one group of bars a measure."""
-    parts: list[str] = []
-    top = 0
-    for measure in _costs(results):
-        parts += _bars(measure, top)
-        top += HEAD + LINE * len(measure["rows"])
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{top + 8}" viewBox="0 0 {WIDTH} {top + 8}" '
-        f'role="img" aria-label="CPU time of a call, by client">\n<style>{STYLE}</style>\n'
-        + "\n".join(parts)
-        + "\n</svg>\n"
-    )
-
-
-def _bars(measure: Mapping[str, Any], top: int) -> list[str]:
-    rows = measure["rows"]
-    longest = max(row["figures"][COST] for row in rows)
-    parts = [f'<text class="title" x="0" y="{top + 30}">{escape(measure["title"])}: CPU µs a call</text>']
-    for number, row in enumerate(rows):
-        cost = row["figures"][COST]
-        y = top + HEAD + LINE * number
-        kind = "ours" if row["name"].startswith("tempmailg") else "theirs"
-        width = BARS * cost / longest
-        parts += [
-            f'<text x="{NAMES - 8}" y="{y + 13}" text-anchor="end">{escape(row["name"])}</text>',
-            f'<rect class="{kind}" x="{NAMES}" y="{y}" width="{width:.1f}" height="{LINE - 7}" rx="2"/>',
-            f'<text x="{NAMES + width + 6:.1f}" y="{y + 13}">{cost:,.0f}</text>',
-        ]
-    return parts
 
 
 def headline(results: Results) -> str:
     """Return the README's sentence: the numbers that matter most."""
     measured = {goal["text"]: goal["measured"]["median"] for each in results["measures"] for goal in each["goals"]}
-    return "; ".join(text.format(f"**{measured[goal]:{digits}} times**") for goal, text, digits in HEADLINES) + "."
+    ours = next(row for row in _schedules(results)["rows"] if row["name"] == "tempmailg")
+    said = [text.format(f"**{measured[goal]:{digits}} times**") for goal, text, digits in HEADLINES]
+    waits = f"waits need **{ours['ratio']['median']:.2f} times** the requests of a poll every second"
+    return "; ".join([*said, waits]) + "."
+
+
+def found(results: Results) -> str:
+    """Return what the README says of codes and links."""
+    code, link = (results["extraction"]["scores"][f"{kind}: tempmailg"] for kind in ("code", "link"))
+    shares = [
+        f"{each['share']:.1%}".replace("%", " %") for one in ("precision", "recall") for each in (code[one], link[one])
+    ]
+    return (
+        "- **A code or nothing.** On mail nobody tuned for, {} of the codes and {} of the links it returns are right;\n"
+        "  it finds {} and {} of them ([how that is measured](benchmarks/README.md#codes-and-links))."
+    ).format(*shares)
+
+
+def month(results: Results) -> str:
+    """Return what the README says of the quota: the busiest month in which every test ran."""
+    whole = [row["name"] for row in _months(results) if row["figures"]["ran"] == row["figures"]["tests"]]
+    lasting = [name.replace("tests", "sign-up tests") for name in whole]
+    return (
+        "- **A month of quota lasts a month.** Every watched mailbox is polled just before it expires; "
+        f"{lasting[-1] if lasting else 'few tests a day'} fit into\n  50,000 requests "
+        "([how](tempmailg/README.md#when-it-polls), [measured](benchmarks/README.md#waiting))."
+    )
+
+
+def pace(results: Results) -> str:
+    """Return what the manual says of how late a message is delivered, by how rich the quota is."""
+    ours = next(row["figures"] for row in _schedules(results)["rows"] if row["name"] == "tempmailg")
+    lasting = [f"with {row['name']} at {figure(row['figures']['mean delay s'])} s" for row in _months(results)]
+    return (
+        f"Where the quota is rich, a message is delivered {figure(ours['mean delay s'])} s late on average, for "
+        f"{figure(ours['requests, all'])} requests of a wait. The quota lasts the month {', '.join(lasting)}."
+    )
+
+
+def scores(results: Results) -> str:
+    """Return tables of how many codes and links are right on labelled mail, and of what is missed."""
+    judged = results["extraction"]
+    mails, families = judged["scores"]["messages"], judged["scores"]["families"]
+    lines = [
+        f"The half to {judged['half']} by: {mails:,} mails of {families} families.",
+        "",
+        "| | Precision | Recall | No wrong one in a mail that holds one | Alarms on mails that hold none |",
+        "|:--|:--|:--|:--|:--|",
+    ]
+    shares = ("precision", "recall", "no wrong one", "alarms")
+    extractors: dict[str, Any] = judged["scores"]
+    for name, its in extractors.items():
+        if name.startswith(("code: ", "link: ")) and not name.endswith(": misses"):
+            label = f"`{name}`" if "\\" in name else name
+            lines.append(f"| {label} | {' | '.join(_share(its[share]) for share in shares)} |")
+    lines += ["", "| What goes wrong | Mails |", "|:--|--:|"]
+    for kind in ("code", "link"):
+        misses = judged["scores"][f"{kind}: misses"].items()
+        lines += [f"| {kind} {why} | {count} |" for why, count in misses]
+    readers = "; ".join(f"{name} {score:.3f}" for name, score in judged["inner text"].items() if name != "messages")
+    count = judged["inner text"]["messages"]
+    return "\n".join([*lines, "", f"Text of {count} HTML mails beside Chromium's `innerText`, token F1: {readers}."])
+
+
+def _share(its: Mapping[str, Any] | None) -> str:
+    """Write a share with Wilson's interval and, where there is one, that of the families drawn again."""
+    if its is None:
+        return "none"
+    intervals = [its["wilson"], *([its["families"]] if its["families"] else [])]
+    return f"{its['share']:.3f} ({'; '.join(f'{low:.3f} to {high:.3f}' for low, high in intervals)})"
+
+
+def tables(subject: str) -> Callable[[Results], str]:
+    """Return what makes Markdown tables of all that a benchmark measures."""
+
+    def part(results: Results) -> str:
+        return "\n\n".join([*map(_table, _of(subject, results)), _source(subject, results)])
+
+    return part
+
+
+def _table(measure: Mapping[str, Any]) -> str:
+    """Write a measure: its rows, and its notes below."""
+    notes = "; ".join(measure["notes"])
+    if not measure["rows"]:
+        return f"{measure['title']}: {notes or 'not measured'}."
+    columns = list(dict.fromkeys(column for row in measure["rows"] for column in row["figures"]))
+    head = [measure["title"], *columns, *([f"x {measure['baseline']}"] if measure["baseline"] else [])]
+    lines = [head, [":--", *["--:"] * (len(head) - 1)], *(_cells(row, columns, len(head)) for row in measure["rows"])]
+    table = "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+    return f"{table}\n\n{notes[:1].upper()}{notes[1:]}." if notes else table
+
+
+def _cells(row: Mapping[str, Any], columns: Sequence[str], width: int) -> list[str]:
+    name = f"**{row['name']}**" if row["name"].startswith("tempmailg") else row["name"]
+    cells = [name, *(figure(row["figures"][each]) if each in row["figures"] else "" for each in columns)]
+    return cells if len(cells) == width else [*cells, f"{row['ratio']['median']:.2f}" if row["ratio"] else ""]
+
+
+def _source(subject: str, results: Results) -> str:
+    """Say what measured this, when and on what."""
+    measured = _of(subject, results)
+    if not measured:
+        return f"Measured by `python -m benchmarks {subject}`."
+    days = sorted({measure["date"] for measure in measured})
+    return f"`{measured[0]['command']}`, {' to '.join(dict.fromkeys((days[0], days[-1])))}, {_machine(results)}."
+
+
+def _machine(results: Results) -> str:
+    machine = results["machine"]
+    return f"{machine['processor']}, {machine['system']}, {machine['python']}"
 
 
 def costs(results: Results) -> str:
@@ -89,7 +154,7 @@ def costs(results: Results) -> str:
     versions = ", ".join(
         f"{name} {version}" for name, version in machine.items() if name not in ("processor", "system", "python")
     )
-    return "\n".join([*lines, f"{machine['processor']}, {machine['system']}, {machine['python']}; {versions}."])
+    return "\n".join([*lines, f"{_source('listing', results).removesuffix('.')}; {versions}."])
 
 
 def goals(results: Results) -> str:
@@ -97,17 +162,6 @@ def goals(results: Results) -> str:
     lines = ["| Measure | Goal | Limit | Measured (quartiles) | |", "|:--|:--|--:|--:|:--|"]
     lines += [_goal(measure["title"], goal) for measure in results["measures"] for goal in measure["goals"]]
     return "\n".join(lines)
-
-
-def fleets(results: Results) -> str:
-    """Return a Markdown table of the fleets, with how many mailboxes they had."""
-    measure = next(measure for measure in results["measures"] if measure["title"] == FLEETS)
-    if not measure["rows"]:
-        return "\n".join(measure["notes"])
-    columns = list(measure["rows"][0]["figures"])
-    lines = [["", *columns], [":--", *["--:"] * len(columns)]]
-    lines += [[row["name"], *(f"{row['figures'][column]:,.0f}" for column in columns)] for row in measure["rows"]]
-    return "\n".join([*(f"| {' | '.join(line)} |" for line in lines), "", *(f"{note}." for note in measure["notes"])])
 
 
 def _line(row: Mapping[str, Any]) -> str:
@@ -126,6 +180,48 @@ def _goal(title: str, goal: Mapping[str, Any]) -> str:
     )
 
 
+PARTS: Final[Mapping[str, Mapping[str, Callable[[Results], str]]]] = {
+    "README.md": {"headline": headline, "month": month, "found": found},
+    "tempmailg/README.md": {"pace": pace},
+    "benchmarks/README.md": {
+        "costs": costs,
+        "goals": goals,
+        "scores": scores,
+        **{
+            name: tables(name)
+            for name in ("waiting", "fleet", "download", "extraction", "sandbox", "startup", "command")
+        },
+        **{name: tables(name) for name in ("scaling", "memory", "server")},
+    },
+}
+"""What is made from the results: the parts of each manual by the names of their markers."""
+
+
+def publish(results: Results, root: Path) -> None:
+    """Write the results into a repository, their pictures, and what its manuals say of them."""
+    folder = root / "benchmarks"
+    write_json(folder / "results.json", results)
+    (folder / "results.svg").write_text(plot(_costs(results)), encoding="utf-8")
+    (folder / "waiting.svg").write_text(waits_plot(_schedules(results)), encoding="utf-8")
+    for manual, parts in PARTS.items():
+        text = (root / manual).read_text(encoding="utf-8")
+        for name, part in parts.items():
+            text = with_part(text, name, part(published(root)))
+        (root / manual).write_text(text, encoding="utf-8")
+
+
+def published(root: Path) -> Results:
+    """Return the results that a repository holds, with those on mail that it does not hold."""
+    folder = root / "benchmarks"
+    results: Results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    return results | {"extraction": json.loads((folder / "extraction.json").read_text(encoding="utf-8"))}
+
+
+def write_json(path: Path, results: Results) -> None:
+    """Write results as people can read them."""
+    path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
 def with_part(readme: str, name: str, part: str) -> str:
     """Return a README that has a part between the markers of that name.
 
@@ -141,9 +237,24 @@ def with_part(readme: str, name: str, part: str) -> str:
 
 def _costs(results: Results) -> Sequence[Mapping[str, Any]]:
     """Return the measures that compare the cost of calls."""
-    return [measure for measure in results["measures"] if {COST, "calls/s"} <= _columns(measure)]
+    return list(_with_columns({COST, "calls/s"}, results))
 
 
-def _columns(measure: Mapping[str, Any]) -> set[str]:
-    """Return the columns of a measure's table: none where its tool is missing."""
-    return {column for row in measure["rows"] for column in row["figures"]}
+def _schedules(results: Results) -> Mapping[str, Any]:
+    """Return the measure of the schedules of waits."""
+    return next(_with_columns(SCHEDULES, results))
+
+
+def _months(results: Results) -> Sequence[Mapping[str, Any]]:
+    """Return the months of tests, the busiest last."""
+    return [row for measure in _with_columns({"tests", "ran"}, results) for row in measure["rows"]]
+
+
+def _with_columns(columns: set[str], results: Results) -> Iterator[Mapping[str, Any]]:
+    for measure in results["measures"]:
+        if measure["rows"] and columns <= measure["rows"][0]["figures"].keys():
+            yield measure
+
+
+def _of(subject: str, results: Results) -> Sequence[Mapping[str, Any]]:
+    return [measure for measure in results["measures"] if measure["command"] == f"python -m benchmarks {subject}"]

@@ -13,6 +13,7 @@ import argparse
 import importlib
 import json
 import math
+import os
 import re
 import statistics
 import subprocess
@@ -21,17 +22,20 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from html import escape
 from pathlib import Path
 from typing import Any, Literal
 
 from benchmarks._browser import browser, inner_texts, token_f1, tools
+from benchmarks._harness import Goal, Measure, Row, show, spread
 from benchmarks._labelled import HALVES, Mail, Score, bootstrap, is_invitation, outcome, read_mails, score, wilson
 from tempmailg import _extract
 
 _TESTS = Path(__file__).parent.parent / "tests"
 _FIXTURES = _TESTS / "fixtures" / "extraction"
 _HOSTILE_SIZE = 256 * 1024
-_USUAL_SIZE = range(4_000, 6_500)
+_USUAL_SIZE = 5_000
+_SHOWN = 5
 _BROWSED = 40
 
 Kind = Literal["code", "link"]
@@ -196,18 +200,57 @@ def _shown(found: Results | None) -> str:
     return f"{found['share']:.3f} ({low:.3f} to {high:.3f}; {families})"
 
 
-def _usual_times(mails: Sequence[Mail]) -> Results:
-    """Measure messages of about 5 KB, and the first call of a fresh process, in milliseconds of the processor."""
-    usual = [mail for mail in mails if len(mail["content"]) in _USUAL_SIZE] or list(mails[:50])
-    times: Results = {"messages": len(usual)}
-    works: tuple[tuple[str, Extractor], ...] = (("text", _text), ("code", _ours), ("link", _our_link))
-    for name, extract in works:
-        for mail in usual:
-            extract(mail)
-        best = sorted(min(_seconds(extract, mail) for _ in range(5)) * 1e3 for mail in usual)
-        times[name] = {"median": round(statistics.median(best), 3), "p90": round(best[int(0.9 * len(best))], 3)}
-    times["first call"] = round(min(_first_call() for _ in range(5)), 1)
-    return times
+def measures(*, short: bool) -> list[Measure]:
+    """Measure what one mail of about 5 KB costs, a first call, and hostile messages."""
+    usual = [_usual(mail) for mail in read_mails(sorted(_FIXTURES.glob("*.jsonl")))[:: 200 if short else 20]]
+    times = {name: _best_times(extract, usual, 1 if short else 9) for name, extract in _WORKS.items()}
+    rows = [
+        Row(name, {"median ms": spread(best).median, "90 % ms": best[int(0.9 * len(best))]})
+        for name, best in times.items()
+    ]
+    first = spread([min(_first_call() for _ in range(1 if short else 9))])
+    goals = [Goal(f"ms for its {name}", 1.0, spread(times[name])) for name in ("code", "link")]
+    goals.append(Goal("ms of the processor, first call of a process", 20, first))
+    notes = [
+        f"{len(usual)} mails of the project's own, each in the same usual layout; CPU time of the best of several runs"
+    ]
+    return [
+        Measure("One mail of 5 KB", [*rows, Row("first call", {"median ms": first.median})], goals, notes=notes),
+        _hostile(short=short),
+    ]
+
+
+_WORKS: dict[str, Extractor] = {"text": _text, "code": _ours, "link": _our_link}
+
+
+def _best_times(extract: Extractor, mails: Sequence[Mail], rounds: int) -> list[float]:
+    """Return the milliseconds of each mail, in its best round; the fastest mail first."""
+    for mail in mails:
+        extract(mail)
+    return sorted(min(_seconds(extract, mail) for _ in range(rounds)) * 1e3 for mail in mails)
+
+
+_STYLE = (
+    "body,table,td{font-family:Arial,sans-serif;font-size:16px;color:#333}.pre{display:none}.button{padding:12px 24px}"
+)
+_CELL = (
+    '<tr><td align="center" style="padding:0 24px 16px;font-size:14px;line-height:22px;color:#51545e">'
+    '<table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0">'
+    "<tr><td>{}</td></tr></table></td></tr>"
+)
+_FOOTER = ("Sent to you by a service.", "1 Example Street, Example Town", '<a href="https://x.example/terms">Terms</a>')
+
+
+def _usual(mail: Mail) -> Mail:
+    """Set a mail as services do: a style sheet, tables inside tables, a footer; about 5 KB of source."""
+    body = mail["content"] if mail["is_html"] else escape(mail["content"]).replace("\n", "<br>\n")
+    cells = [body, *_FOOTER]
+    while sum(map(len, cells)) + len(cells) * len(_CELL) < _USUAL_SIZE:
+        cells.append("&nbsp;")
+    rows = "\n".join(map(_CELL.format, cells))
+    head = f"<!doctype html><html><head><style>{_STYLE}</style></head>"
+    content = f'{head}<body><table width="600">{rows}</table></body></html>'
+    return {**mail, "is_html": True, "content": content}
 
 
 def _seconds(extract: Extractor, mail: Mail) -> float:
@@ -218,12 +261,14 @@ def _seconds(extract: Extractor, mail: Mail) -> float:
 
 
 def _first_call() -> float:
+    """Return the milliseconds of a process's first call, its modules compiled as those of an installed package are."""
     script = (
         "import time; from tempmailg import _extract; start = time.process_time();"
         "_extract.find_code('Your code is 482913', is_html=False, subject='Your code');"
         "print((time.process_time() - start) * 1e3)"
     )
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    compiled = {**os.environ, "PYTHONDONTWRITEBYTECODE": ""}
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=compiled)
     return float(ran.stdout)
 
 
@@ -260,26 +305,35 @@ def _parsers() -> Iterator[tuple[str, Callable[[str], object]]]:
 
 
 def _milliseconds(run: Callable[[str], object], html: str) -> float:
-    start = time.perf_counter()
+    start = time.thread_time()
     try:
         run(html)
     except Exception:  # noqa: BLE001 -- a parser that gives up is measured up to there
         return math.nan
-    return (time.perf_counter() - start) * 1e3
+    return (time.thread_time() - start) * 1e3
 
 
-def _print_hostile() -> None:
+def _hostile(*, short: bool) -> Measure:
+    """Measure the hostile messages that are the slowest, beside parsers."""
     sys.path.insert(0, str(_TESTS))
     from support.hostile_mail import HOSTILE
 
-    parsers = list(_parsers())
-    for _, run in parsers:
+    size = _HOSTILE_SIZE // 64 if short else _HOSTILE_SIZE
+    parsers = dict(_parsers())
+    for run in parsers.values():
         run("<p>Your code is 123456</p><a href='https://x.example/'>x</a>")
-    print(f"\nHostile messages of {_HOSTILE_SIZE:,} characters, milliseconds, the slowest first")
-    print(f"  {'':38}" + "".join(f"{name:>12}" for name, _ in parsers))
-    rows = [(name, [_milliseconds(run, build(_HOSTILE_SIZE)) for _, run in parsers]) for name, build in HOSTILE.items()]
-    for name, times in sorted(rows, key=lambda row: -max(row[1][1:3])):
-        print(f"  {name:38}" + "".join(f"{each:12.1f}" for each in times))
+    times = {
+        kind: {f"{name} ms": min(_milliseconds(run, build(size)) for _ in range(2)) for name, run in parsers.items()}
+        for kind, build in HOSTILE.items()
+    }
+    slowest = sorted(times, key=lambda kind: -max(times[kind]["find_code ms"], times[kind]["find_link ms"]))
+    goals = [
+        Goal(f"ms of {name}, the slowest of all", 50, spread([max(each[f"{name} ms"] for each in times.values())]))
+        for name in ("find_code", "find_link")
+    ]
+    notes = [f"the slowest {_SHOWN} of {len(times)}"]
+    title = f"Hostile messages of {size // 1024} KB, the slowest first"
+    return Measure(title, [Row(kind, times[kind]) for kind in slowest[:_SHOWN]], goals, notes=notes)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -294,10 +348,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     results: Results = {"half": options.half, "scores": scores(mails)}
     _print_scores(results["scores"])
     if not options.short:
-        results["milliseconds"], results["inner text"] = _usual_times(mails), _browsed(mails)
-        print(f"\nMilliseconds for messages of about 5 KB: {results['milliseconds']}")
+        results["inner text"] = _browsed(mails)
         print(f"Token F1 beside Chromium's innerText: {results['inner text'] or 'Chromium is not installed'}")
-        _print_hostile()
+        for measure in measures(short=False):
+            show(measure)
     if options.json:
         options.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
 

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks._harness import Measure, Row, as_json, show
 from benchmarks._mail import PREFIXES
-from benchmarks._publish import FLEETS
 from benchmarks._redis import running_redis
 from benchmarks._server import running_server
 
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main", "measures"]
 
+TITLE: Final = "Fleets of workers with one store in Redis"
 MAILBOXES: Final = 100_000
 SHORT: Final = 400
 WORKERS: Final = (1, 2, 4)
@@ -36,11 +36,11 @@ def measures(*, short: bool, mailboxes: int = MAILBOXES, workers: Sequence[int] 
     """Measure how long a fleet takes to poll its mailboxes once and to deliver a message of each."""
     server = shutil.which("redis-server")
     if server is None:
-        return [Measure(FLEETS, [], notes=["not measured: redis-server is not installed"])]
+        return [Measure(TITLE, [], notes=["not measured: redis-server is not installed"])]
     count = SHORT if short else mailboxes
     with running_server() as origin:
         rows = [_row(server, origin + PREFIXES[1], size, count) for size in workers]
-    return [Measure(FLEETS, rows, notes=[f"{count:,} mailboxes with a message each, dealt out to the workers"])]
+    return [Measure(TITLE, rows, notes=[f"{count:,} mailboxes with a message each, dealt out to the workers"])]
 
 
 def main(argv: Sequence[str] | None = None) -> None:

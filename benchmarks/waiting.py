@@ -1,6 +1,6 @@
 """What waiting costs: how late a message is delivered, what it takes of the quota, of memory and of the processor.
 
-``python -m benchmarks.waiting [--short] [--json FILE] [--plot FILE]``
+``python -m benchmarks.waiting [--short] [--json FILE]``
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final
 from benchmarks._arrivals import (
     NEVER,
     PATIENCE,
-    Cost,
     arrivals,
     best_requests,
     cost_of,
@@ -31,7 +30,7 @@ from tempmailg import AsyncClient
 from tempmailg.sandbox import Sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 __all__ = ["main", "measures"]
 
@@ -41,7 +40,7 @@ PROCESSES: Final = 8
 def measures(*, short: bool = False) -> list[Measure]:
     """Measure everything; the short way only checks that it works."""
     return [
-        _simulated(short=short)[0],
+        _simulated(short=short),
         _learned(short=short),
         _months(short=short),
         _watched(short=short),
@@ -57,7 +56,7 @@ def measures(*, short: bool = False) -> list[Measure]:
 # ---------------------------------------------------------------------------------------------------------- schedules
 
 
-def _simulated(*, short: bool) -> tuple[Measure, Mapping[str, Cost]]:
+def _simulated(*, short: bool) -> Measure:
     times = arrivals(2_000 if short else 40_000)
     costs = {name: cost_of(schedule, times) for name, schedule in schedules().items()}
     ours, every_second = costs["tempmailg"], costs["every 1 s"]
@@ -89,7 +88,7 @@ def _simulated(*, short: bool) -> tuple[Measure, Mapping[str, Cost]]:
         f"through the client, in a sandbox: mean delay {real[0]:.2f} s, {real[1]:.2f} requests",
     ]
     title = "A wait: how late its message is delivered, and what it takes of the quota (simulated)"
-    return Measure(title, rows, goals, "every 1 s", notes), costs
+    return Measure(title, rows, goals, "every 1 s", notes)
 
 
 def _learned(*, short: bool) -> Measure:
@@ -297,48 +296,17 @@ def _fleet_row(name: str, count: Count) -> Row:
     return Row(name, {"granted": count.granted, "refused": count.refused})
 
 
-# --------------------------------------------------------------------------------------------------------- a picture
-
-
-def plot(costs: Mapping[str, Cost]) -> str:
-    """Return a picture as SVG: what a wait costs, over how late its message is delivered."""
-    points = {name: (cost.requests, cost.delay) for name, cost in costs.items()}
-    right = 1.1 * max(x for x, _ in points.values())
-    top = 1.1 * max(y for _, y in points.values())
-    parts = [
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 400" font-family="sans-serif" font-size="13">',
-        '<rect width="640" height="400" fill="#fff"/>',
-        '<path d="M70 20V340H620" fill="none" stroke="#888"/>',
-        f'<text x="345" y="385" text-anchor="middle">requests of a wait ({NEVER:.0%} of them in vain)</text>',
-        '<text x="22" y="180" text-anchor="middle" transform="rotate(-90 22 180)">mean delay in seconds</text>',
-    ]
-    for step in range(5):
-        x, y = 70 + 550 * step / 4, 340 - 320 * step / 4
-        parts.append(f'<text x="{x:.0f}" y="358" text-anchor="middle" fill="#555">{right * step / 4:.0f}</text>')
-        parts.append(f'<text x="62" y="{y + 4:.0f}" text-anchor="end" fill="#555">{top * step / 4:.1f}</text>')
-    for name, (requests, delay) in points.items():
-        x, y = 70 + 550 * requests / right, 340 - 320 * delay / top
-        colour = "#c2185b" if name.startswith("tempmailg") else "#37474f"
-        anchor, shift = ("end", -10) if x > 500 else ("start", 10)
-        parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{colour}"/>')
-        parts.append(f'<text x="{x + shift:.1f}" y="{y - 6:.1f}" text-anchor="{anchor}" fill="{colour}">{name}</text>')
-    return "\n".join([*parts, "</svg>", ""])
-
-
 def main(argv: Sequence[str] | None = None) -> None:
     """Measure, show, and keep what was found where the arguments say."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.waiting", description="What waiting costs.")
     parser.add_argument("--short", action="store_true", help="only check that it works: the numbers mean nothing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results to a file")
-    parser.add_argument("--plot", type=Path, metavar="FILE", help="draw the schedules as SVG")
     options = parser.parse_args(argv)
     found = measures(short=options.short)
     for measure in found:
         show(measure)
     if options.json:
         options.json.write_text(json.dumps(as_json(found), indent=1, ensure_ascii=False) + "\n")
-    if options.plot:
-        options.plot.write_text(plot(_simulated(short=options.short)[1]))
 
 
 if __name__ == "__main__":

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,9 +14,9 @@ from xml.etree import ElementTree as ET
 import pytest
 from support.redis_server import needs_redis
 
+from benchmarks import _plots as plots
 from benchmarks import _publish as publish
 from benchmarks import fleet
-from benchmarks.__main__ import PARTS
 from benchmarks._harness import (
     Goal,
     Measure,
@@ -43,7 +43,8 @@ def measure() -> Measure:
         Row("tempmailg", figures, Spread(0.5, 0.4, 0.6)),
         Row("a < b", {**figures, "CPU µs/call": 200.0}, Spread(1, 1, 1)),
     ]
-    return Measure("Some calls", rows, [Goal("CPU, tempmailg / a < b", 1.0, Spread(0.5, 0.4, 0.6))], "a < b")
+    goals = [Goal("CPU, tempmailg / a < b", 1.0, Spread(0.5, 0.4, 0.6))]
+    return Measure("Some calls", rows, goals, "a < b", command="python -m benchmarks listing")
 
 
 def test_the_command_measures_what_it_is_told_and_writes_it_down(tmp_path: Path) -> None:
@@ -117,9 +118,9 @@ def test_the_terminal_shows_every_row_and_goal(capsys: pytest.CaptureFixture[str
 
 def test_the_plot_is_an_svg_of_the_results() -> None:
     """The plot is well-formed whatever the names are, and its bars are as long as the figures say."""
-    picture = ET.fromstring(publish.plot(as_json([measure()])))
+    picture = ET.fromstring(plots.plot(as_json([measure()])["measures"]))
     bars = [float(bar.attrib["width"]) for bar in picture.iter("{http://www.w3.org/2000/svg}rect")]
-    assert bars == [publish.BARS / 2, publish.BARS]
+    assert bars == [plots.BARS / 2, plots.BARS]
 
 
 def test_a_readme_gets_its_part_between_the_markers() -> None:
@@ -134,20 +135,20 @@ def test_a_readme_gets_its_part_between_the_markers() -> None:
     assert publish.with_part(once, "costs", part) == once
 
 
-def test_the_readmes_show_the_results_that_are_kept() -> None:
-    """No number of a generated part was changed by hand, and none is older than the results."""
-    results = json.loads((ROOT / "benchmarks" / "results.json").read_text(encoding="utf-8"))
-    for readme, part in PARTS:
-        text = readme.read_text(encoding="utf-8")
-        assert publish.with_part(text, part.__name__, part(results)) == text
-
-
 def test_publishing_some_results_is_refused() -> None:
     """Some results would replace all of them."""
     command = [sys.executable, "-m", "benchmarks", "server", "--publish"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "leave the names out" in done.stderr
+
+
+def test_numbers_that_mean_nothing_are_not_published_here() -> None:
+    """A trial run of the command leaves the repository's results alone."""
+    command = [sys.executable, "-m", "benchmarks", "--short", "--publish"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "--into a copy" in done.stderr
 
 
 def test_every_goal_is_published_with_its_verdict() -> None:
@@ -188,19 +189,19 @@ def test_a_fleet_without_redis_is_not_measured(
     assert found.notes == ["not measured: redis-server is not installed"]
     show(found)
     assert found.notes[0] in capsys.readouterr().out
-    results = as_json([found, measure()])
-    assert publish.fleets(results) == found.notes[0]
+    results = as_json([replace(found, command="python -m benchmarks fleet"), measure()])
+    assert found.notes[0] in publish.tables("fleet")(results)
     assert "Some calls" in publish.costs(results)
 
 
 @needs_redis
 def test_fleets_of_any_size_are_measured(tmp_path: Path) -> None:
-    """The command takes how many workers and mailboxes there are, and writes what the manual's table is made from."""
+    """The command takes how many workers and mailboxes there are, and writes what it has measured."""
     file = tmp_path / "fleet.json"
     fleet.main(["--workers", "3", "--mailboxes", "30", "--json", str(file)])
-    table = publish.fleets(json.loads(file.read_text(encoding="utf-8")))
-    assert re.search(r"^\| 3 workers \|( [\d,]+ \|){4}$", table, flags=re.MULTILINE)
-    assert table.endswith("30 mailboxes with a message each, dealt out to the workers.")
+    (found,) = json.loads(file.read_text(encoding="utf-8"))["measures"]
+    assert [row["name"] for row in found["rows"]] == ["3 workers"]
+    assert found["notes"] == ["30 mailboxes with a message each, dealt out to the workers"]
 
 
 @pytest.mark.parametrize("options", [["--workers", "0"], ["--workers", "2", "4", "--mailboxes", "3"]])

@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from tempmailg._extract import _typed
+from tempmailg._extract._patterns import Pattern
 
 _MODULES = (
     "__init__",
@@ -102,6 +103,8 @@ def _patterns() -> Iterator[tuple[str, re.Pattern[str]]]:
 def _inside(name: str, value: Any) -> Iterator[tuple[str, re.Pattern[str]]]:
     if isinstance(value, re.Pattern):
         yield name, cast("re.Pattern[str]", value)
+    elif isinstance(value, Pattern):
+        yield name, value.ready
     elif isinstance(value, dict):
         for key, item in cast("dict[object, Any]", value).items():
             yield from _inside(f"{name}[{key}]", item)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import sys
 from itertools import groupby
 from pathlib import Path
 
 import pytest
 
-from tempmailg._extract import _words
-from tempmailg._extract._words import Kind, find_words, fold
+from tempmailg._extract import _lexicon, _words
+from tempmailg._extract._lexicon import Kind, fold
+from tempmailg._extract._words import find_words
 
-_LINES = (Path(_words.__file__).with_name("words.txt")).read_text(encoding="utf-8").splitlines()
+_FOLDER = Path(_words.__file__).parent
+_LINES = (_FOLDER / "words.txt").read_text(encoding="utf-8").splitlines()
 _LEXICON = _LINES[: _LINES.index("[written]")]
 _ROWS = [line for line in _LEXICON if " = " in line and not line.startswith("#")]
 
@@ -43,6 +48,40 @@ def test_a_group_is_sorted_and_holds_each_word_once(language: str, rows: list[tu
         assert keys == sorted(keys)
         assert len({word for words in lines for word in words}) == len(keys)
         assert all(len({fold(word.lstrip("*"))[0] for word in words}) == 1 for words in lines)
+
+
+def _make_table(folder: Path, *options: str) -> tuple[int, str]:
+    """Run the maker of the table on a folder; return its exit status and what it complains of."""
+    script = Path(__file__).parents[1] / ".ci" / "words.py"
+    command = [sys.executable, str(script), "--folder", str(folder), *options]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return ended.returncode, ended.stderr
+
+
+def test_the_table_in_the_repository_is_made_from_the_words() -> None:
+    """Nobody edited the table, and nobody forgot to make it anew."""
+    assert _make_table(_FOLDER, "--check") == (0, "")
+
+
+def test_a_word_that_is_added_arrives_in_the_table(tmp_path: Path) -> None:
+    """A change of the list fails the check, which writes nothing, until the table is made anew."""
+    for name in ("words.txt", "words.table"):
+        shutil.copy(_FOLDER / name, tmp_path)
+    source = tmp_path / "words.txt"
+    source.write_text(source.read_text("utf-8").replace("\n[en]\n", "\n[en]\ncode = quibble$\n"), "utf-8")
+    status, complaint = _make_table(tmp_path, "--check")
+    assert (status, "run `python .ci/words.py`" in complaint) == (1, True)
+    assert "quibble" not in (tmp_path / "words.table").read_text("utf-8")
+    assert _make_table(tmp_path) == (0, "")
+    assert f"\nqui\nquibble$|en:{Kind.CODE:d}\t" in (tmp_path / "words.table").read_text("utf-8")
+
+
+def test_what_parts_the_table_stands_in_no_word() -> None:
+    """No word holds a mark of the table's own, and a currency is short enough to be found beside its number."""
+    words = [word for row in _ROWS for word in row.partition(" = ")[2].split(", ")]
+    assert [word for word in words if set(word) & {"\t", "|"}] == []
+    assert max(map(len, _lexicon.written("currency"))) <= 16
+    assert not any(char.isspace() or char.isdigit() for word in _lexicon.written("currency") for char in word)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,12 @@ raised, and the time is linear in its length. The values stand here; what finds 
     _typed         blanks out what is something else by its form: dates, amounts, telephone numbers
     _shapes        what could be a code, by its characters
     _context       the sentences around a passage
-    _words         what the words there mean, in the languages of words.txt
+    _lexicon       the words of words.txt in many languages, and what each kind of them says
+    _words         what the words of a text mean
     _codes         the evidence for codes, added up
     _address       the parts of an address, with the words of addresses.txt
     _links         the evidence for links, added up
+    _patterns      what is compiled on first use
 """
 
 from __future__ import annotations
@@ -239,12 +241,13 @@ def _code_findings(
     content: str, *, is_html: bool, subject: str, sender_name: str, fits: Callable[[str], bool] | None
 ) -> list[_codes.Finding]:
     from tempmailg._extract import _codes
-    from tempmailg._extract._quotes import is_forwarded, without_addresses, without_name, without_quotes
+    from tempmailg._extract._quotes import is_forwarded, misleading, without_addresses, without_name, without_quotes
 
     page = _read(content, is_html=is_html)
     text = without_addresses(without_quotes(page.text, subject))
     quoted = () if is_forwarded(subject) else page.quoted
-    mail = _codes.Mail(without_name(subject, sender_name), without_name(text, sender_name), page.loud, quoted)
+    name = misleading(sender_name)
+    mail = _codes.Mail(without_name(subject, name), without_name(text, name), page.loud, quoted)
     return _codes.find(mail, fits)
 
 
@@ -252,14 +255,14 @@ def _link_findings(
     content: str, *, is_html: bool, subject: str, sender_name: str, contains: str | None, text: str | None
 ) -> list[_links.Finding]:
     from tempmailg._extract import _links
-    from tempmailg._extract._quotes import without_name, without_quotes
+    from tempmailg._extract._quotes import misleading, without_name, without_quotes
 
     for name, given in (("contains", contains), ("text", text)):
         if given is not None:
             check_text(name, given)
     page = _read(content, is_html=is_html)
     part, wanted = folded(contains or ""), folded(text or "")
-    findings = _links.find(page, without_quotes(page.text, subject), without_name(subject, sender_name))
+    findings = _links.find(page, without_quotes(page.text, subject), without_name(subject, misleading(sender_name)))
     return [finding for finding in findings if part in folded(finding.link.url) and wanted in folded(finding.link.text)]
 
 

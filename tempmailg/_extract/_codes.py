@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tempmailg._extract._clues import Clue
 from tempmailg._extract._context import REACH, Context, read_context
+from tempmailg._extract._lexicon import Kind, fold
+from tempmailg._extract._patterns import Pattern
 from tempmailg._extract._shapes import Shape, Span, find_spans, find_tokens, to_ascii
 from tempmailg._extract._typed import user_names, without_names, without_typed
-from tempmailg._extract._words import EVERYWHERE, Hit, Kind, Languages, Words, find_words, fold, kinds_of, languages_of
+from tempmailg._extract._words import EVERYWHERE, Hit, Languages, Words, find_words, kinds_of, languages_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -113,17 +115,17 @@ _CLEAR_SHAPES = frozenset(
     {Shape.DIGITS_6, Shape.GROUPED, Shape.SPACED, Shape.BLOCKS, Shape.MIXED, Shape.LETTER_BLOCKS, Shape.PREFIXED}
 )
 _DIGITS = frozenset({Shape.DIGITS_6, Shape.DIGITS_4_TO_8, Shape.GROUPED, Shape.SPACED})
-_CLAUSE = re.compile(r"[,;，、؛،]")
+_CLAUSE = Pattern(r"[,;，、؛،]")
 _JOINER = re.compile(r"[ '’-]*")
 _DESCRIBED = re.compile(r"[ \t.]*[#№]?[ \t]*")
 _PRICE = re.compile(r"%")
-_AMOUNT = re.compile(r"[$€£¥₹₽₩₺₫₪]\s?\d|\d\s?[€$£₽₺₫₪]")
+_AMOUNT = Pattern(r"[$€£¥₹₽₩₺₫₪]\s?\d|\d\s?[€$£₽₺₫₪]")
 _DIALLED = re.compile(r"#|,,")
 _DIALLING = re.compile(r",,\d")
 _ORIGIN_BOUND = re.compile(r"^@[\w.-]++ #(\S{4,32})(?: [^\n]*+)?\Z", re.MULTILINE)
 _DECORATION = re.compile(r"[\W_]++")
 _CITATION_ENDS = frozenset('”“»«"」』’')
-_CITATION = re.compile(r"[“„«»\"「『‘]")
+_CITATION = Pattern(r"[“„«»\"「『‘]")
 
 
 PlaceName = Literal["subject", "text"]
@@ -337,7 +339,7 @@ def _is_void(span: Span, hits: _Hits) -> bool:
 
 def _is_cited(span: Span, text: str, around: Context) -> bool:
     """Whether a span and the words that call it a code stand between quotation marks, as in a warning."""
-    opened = [found.start() for found in _CITATION.finditer(text, around.before.start, span.start)]
+    opened = [found.start() for found in _CITATION.ready.finditer(text, around.before.start, span.start)]
     if not opened or len(opened) % 2 == 0:
         return False
     inside = text[opened[-1] + 1 : span.start]
@@ -374,7 +376,8 @@ def _named_before(hits: Sequence[Hit], text: str, end: int, reach: int) -> Clue 
     if last.kind & Kind.SECRET:
         return NAMED_PASSWORD if end - last.end <= _BESIDE else None
     asked = any(hit.kind & Kind.ENTER and hit.start >= last.end for hit in hits)
-    return NAMED_OTHER if end - last.end <= reach and not asked and not _CLAUSE.search(text, last.end, end) else None
+    away = asked or end - last.end > reach or _CLAUSE.ready.search(text, last.end, end)
+    return None if away else NAMED_OTHER
 
 
 def _name_after(span: Span, hits: _Hits) -> Clue | None:
@@ -422,7 +425,7 @@ def _subject_doubts(subject: str, kinds: int, text: str) -> Iterator[Clue]:
     """Yield what speaks against a code in a message whose subject does not announce one."""
     if kinds & Kind.OTHER:
         yield SUBJECT_OTHER
-        if _AMOUNT.search(text, 0, _START):
+        if _AMOUNT.ready.search(text, 0, _START):
             yield TRADE
     elif subject and not kinds & (_PURPOSE | Kind.LABEL):
         yield SUBJECT_SILENT

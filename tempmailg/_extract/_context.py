@@ -7,7 +7,7 @@ import re
 from functools import cache
 from typing import NamedTuple
 
-from tempmailg._extract._words import written
+from tempmailg._extract._lexicon import written
 
 REACH = 160
 """Characters that are read in either direction."""

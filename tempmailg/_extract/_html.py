@@ -20,6 +20,7 @@ from urllib.parse import urljoin
 import attrs
 
 from tempmailg._extract._page import MAX_CONTENT, MAX_TEXT, Anchor, Page, visible
+from tempmailg._extract._patterns import Pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -56,7 +57,7 @@ _TOKEN = re.compile(
 _ATTRIBUTE = re.compile(r"""([^\s=/"'>][^\s=/>]*+)(?:\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s>]*+))?+""")
 _REFERENCE = re.compile(r"&(#[xX]?[0-9a-fA-F]{1,8}+|[A-Za-z][A-Za-z0-9]{1,40}+)(;?)")
 _RAW = {
-    name: re.compile(rf"</{name}(?=[\s/>])[^>]*+>?", re.IGNORECASE)
+    name: Pattern(rf"</{name}(?=[\s/>])[^>]*+>?", re.IGNORECASE)
     for name in ("iframe", "noembed", "noframes", "plaintext", "script", "style", "textarea", "title", "xmp")
 }
 
@@ -140,28 +141,26 @@ _PIXELS = {"px": 1.0, "pt": 4 / 3, "em": 16.0, "rem": 16.0, "%": 0.16, "": 1.0}
 _LOUD_PIXELS = 20.0
 _SPACED_PIXELS = 2.0
 
-_SIZE = re.compile(r"(?<![\w-])font(?:-size)?+\s*+:[^;:\d]{0,40}+(?:[1-9]00\s++)?+(\d++(?:\.\d++)?+)(px|pt|r?em|%|)")
+_SIZE = Pattern(r"(?<![\w-])font(?:-size)?+\s*+:[^;:\d]{0,40}+(?:[1-9]00\s++)?+(\d++(?:\.\d++)?+)(px|pt|r?em|%|)")
 _SPACING = re.compile(r"(\d*+(?:\.\d++)?+)(px|pt|r?em|%|)")
 _ZERO = re.compile(r"0(?:\.0*+)?+(?![\d.])")
-_MATTERS = re.compile(r"display|visibility|opacity|transparent|overflow|font|letter-spacing|white-space|text-transform")
+_MATTERS = Pattern(r"display|visibility|opacity|transparent|overflow|font|letter-spacing|white-space|text-transform")
 _SIDES = ("height", "max-height", "width", "max-width")
 _VERBATIM = {
     **dict.fromkeys(("pre", "pre-wrap", "break-spaces"), "verbatim"),
     "pre-line": "lines",
     **dict.fromkeys(("normal", "nowrap"), "flowing"),
 }
-_FIRST_LETTER: re.Pattern[str] = re.compile(r"(?<![\w'\u2019])[^\W\d_]")
+_FIRST_LETTER = Pattern(r"(?<![\w'\u2019])[^\W\d_]")
 _TRANSFORMS: dict[str, Callable[[str], str]] = {
     "uppercase": str.upper,
     "lowercase": str.lower,
-    "capitalize": lambda text: _FIRST_LETTER.sub(lambda found: found[0].upper(), text),
+    "capitalize": lambda text: _FIRST_LETTER.ready.sub(lambda found: found[0].upper(), text),
     "none": str,
 }
-_AT_RULE = re.compile(
-    r"@[^{};@]{0,200}+\{[^{}]*+(?:\{[^{}]*+\}[^{}]*+)*+(?:\}|\Z)|/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/|\Z)"
-)
+_AT_RULE = Pattern(r"@[^{};@]{0,200}+\{[^{}]*+(?:\{[^{}]*+\}[^{}]*+)*+(?:\}|\Z)|/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/|\Z)")
 _RULE = re.compile(r"(?:(?<=[{}])|\A)([^{}]++)\{([^{}]*+)\}")
-_COMPOUND = re.compile(r"\A(?P<tag>[a-z][a-z0-9]*+|\*)?+(?P<rest>(?:[.#][\w-]{1,100}+)*+)\Z", re.IGNORECASE)
+_COMPOUND = Pattern(r"\A(?P<tag>[a-z][a-z0-9]*+|\*)?+(?P<rest>(?:[.#][\w-]{1,100}+)*+)\Z", re.IGNORECASE)
 _QUOTE_CLASSES = frozenset({"gmail_quote", "gmail_quote_container", "moz-cite-prefix", "yahoo_quoted"})
 _SHOWN_FIELDS = frozenset({"", "text", "tel", "number", "email", "url", "search"})
 
@@ -391,13 +390,13 @@ class _Reader:
 
     def style_sheet(self, css: str) -> None:
         """Keep the rules for a tag, an id, classes or all of them, outside of media queries."""
-        for selectors, declarations in _RULE.findall(_AT_RULE.sub("", css[:_MAX_CSS])):
+        for selectors, declarations in _RULE.findall(_AT_RULE.ready.sub("", css[:_MAX_CSS])):
             style = _style(declarations)
             for selector in selectors.split(",") if style is not _PLAIN else ():
                 self._keep_rule(selector.strip(), style)
 
     def _keep_rule(self, selector: str, style: _Style) -> None:
-        found = _COMPOUND.match(selector)
+        found = _COMPOUND.ready.match(selector)
         if found is None or not selector:
             return
         tag = (found["tag"] or "").lower().strip("*")
@@ -538,7 +537,7 @@ def _tokens(content: str) -> Iterator[tuple[str, str, str]]:
             if raw is None:
                 yield token["close"], name, token["attributes"]
                 continue
-            end = raw.search(content, position)
+            end = raw.ready.search(content, position)
             if name == "style":
                 yield "", name, content[position : end.start() if end else len(content)]
             position = end.end() if end else len(content)
@@ -570,7 +569,7 @@ def _referred(found: re.Match[str]) -> str:
 @lru_cache(maxsize=512)
 def _style(declarations: str) -> _Style:
     css = declarations[:_MAX_STYLE].lower()
-    if not _MATTERS.search(css):
+    if not _MATTERS.ready.search(css):
         return _PLAIN
     pairs = (declaration.partition(":") for declaration in css.replace("!important", "").split(";"))
     said = {name.strip(): value.strip() for name, _, value in pairs}
@@ -579,7 +578,7 @@ def _style(declarations: str) -> _Style:
         display=said.get("display"),
         visible=None if visibility not in {"hidden", "collapse", "visible"} else visibility == "visible",
         faded=_is_faded(said),
-        size=_pixels(_SIZE.search(css)),
+        size=_pixels(_SIZE.ready.search(css)),
         spaced=(_pixels(_SPACING.match(said.get("letter-spacing", ""))) or 0) >= _SPACED_PIXELS,
         spaces=_VERBATIM.get(said.get("white-space", "")),
         transform=said["text-transform"] if said.get("text-transform") in _TRANSFORMS else None,

@@ -14,7 +14,8 @@ from urllib.parse import unquote
 from tempmailg._extract._address import Address, Owner, leads, parse
 from tempmailg._extract._clues import Clue
 from tempmailg._extract._context import REACH, Context, Part, read_context
-from tempmailg._extract._words import Hit, Kind, Languages, Words, find_words, kinds_of, languages_of
+from tempmailg._extract._lexicon import Kind
+from tempmailg._extract._words import Hit, Languages, Words, find_words, kinds_of, languages_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from tempmailg._extract._patterns import Pattern
+
 MAX_CONTENT = 1_048_576
 """Characters of a message's source that are read; the rest is cut."""
 
@@ -13,14 +15,14 @@ MAX_TEXT = 65_536
 
 # Invisible characters: soft hyphens, zero-width spaces, direction marks, fillers that pad a preheader.
 # A zero-width (non-)joiner stays where it shapes letters (Persian, Hindi, emoji).
-_INVISIBLE = re.compile(
+_INVISIBLE = Pattern(
     r"[\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b\u200e\u200f\u202a-\u202e"
     r"\u2060-\u206f\ufe00-\ufe0f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]++"
     r"|(?<=[\x00-\x7f])[\u200c\u200d]++|^[\u200c\u200d]++|[\u200c\u200d]++(?=[\x00-\x7f]|$)"
     r"|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x84\x86-\x9f]++"
 )
 _CONTROLS = re.compile(r"[^\t\n\r -~]")
-_SURROGATES = re.compile("[\ud800-\udfff]")
+_SURROGATES = Pattern("[\ud800-\udfff]")
 _LINE_ENDS = re.compile(r"\r\n?|[\v\f\x85\u2028\u2029]")
 _BLANKS_AT_END = re.compile(r"(?<![ \t])[ \t]++(?=\n|\Z)")
 _BLANK_LINES = re.compile(r"\n{3,}+")
@@ -64,7 +66,7 @@ def visible(text: str) -> str:
     """Drop what no reader can see: invisible characters, controls, halves of surrogate pairs."""
     if text.isascii() and not _CONTROLS.search(text):
         return text
-    return _INVISIBLE.sub("", _SURROGATES.sub("\ufffd", text))
+    return _INVISIBLE.ready.sub("", _SURROGATES.ready.sub("\ufffd", text))
 
 
 def read_plain(content: str) -> Page:

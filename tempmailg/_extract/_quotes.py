@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-from tempmailg._extract._words import Kind, Languages, find_words, kinds_of
+from tempmailg._extract._lexicon import Kind
+from tempmailg._extract._patterns import Pattern
+from tempmailg._extract._words import Languages, find_words, kinds_of
 
 _NAME = 80
 """Characters of a sender's name that are read."""
@@ -13,10 +15,10 @@ _PREFIX = 24
 """Characters of a subject that hold the mark of a forwarded message."""
 
 _ADDRESSES = (
-    ("://", re.compile(r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{1,30}+://[!-~]++", re.IGNORECASE)),
-    ("@", re.compile(r"(?<![\w.+-])[\w.+-]{1,64}+@[\w-]++(?:\.[\w-]++)++")),
-    ("/", re.compile(r"(?<![\w.-])(?:[a-z0-9-]++\.)++[a-z]{2,}+/[!-~]*+", re.IGNORECASE)),
-    ("www.", re.compile(r"www\.[!-~]++", re.IGNORECASE)),
+    ("://", Pattern(r"(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{1,30}+://[!-~]++", re.IGNORECASE)),
+    ("@", Pattern(r"(?<![\w.+-])[\w.+-]{1,64}+@[\w-]++(?:\.[\w-]++)++")),
+    ("/", Pattern(r"(?<![\w.-])(?:[a-z0-9-]++\.)++[a-z]{2,}+/[!-~]*+", re.IGNORECASE)),
+    ("www.", Pattern(r"www\.[!-~]++", re.IGNORECASE)),
 )
 """What an address of each kind holds at least, and how it is written."""
 
@@ -29,7 +31,7 @@ def without_addresses(text: str) -> str:
     """Blank out web and mail addresses, whose digits are no codes; positions stay."""
     for mark, address in _ADDRESSES:
         if mark in text:
-            text = address.sub(_blank, text)
+            text = address.ready.sub(_blank, text)
     return text
 
 
@@ -48,12 +50,16 @@ def without_quotes(text: str, subject: str) -> str:
     return text if original is None else text[: original.start()] + " " * (len(text) - original.start())
 
 
+def misleading(sender_name: str) -> str:
+    """Return the sender's name where its words would mislead ("Order Desk", "Acme Meetings"), else nothing."""
+    name = sender_name[:_NAME].strip()
+    kinds = kinds_of(find_words(name, None)) if name else 0
+    return "" if not kinds & (Kind.OTHER | Kind.MEETING) or kinds & (Kind.CODE | Kind.OTP | Kind.ACT) else name
+
+
 def without_name(text: str, name: str) -> str:
-    """Blank out the sender's name where its words would mislead ("Order Desk", "Acme Meetings"); positions stay."""
-    kinds = kinds_of(find_words(name[:_NAME], None))
-    if not kinds & (Kind.OTHER | Kind.MEETING) or kinds & (Kind.CODE | Kind.OTP | Kind.ACT):
-        return text
-    return re.sub(re.escape(name[:_NAME].strip()), _blank, text, flags=re.IGNORECASE)
+    """Blank out a name that misleads; positions stay."""
+    return re.sub(re.escape(name), _blank, text, flags=re.IGNORECASE) if name else text
 
 
 def _blank(found: re.Match[str]) -> str:

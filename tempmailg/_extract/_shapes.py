@@ -9,6 +9,8 @@ from enum import Enum
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
+from tempmailg._extract._patterns import Pattern
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -80,7 +82,8 @@ _LETTERS = re.compile(
 )
 _SPELLED = re.compile(r"(?<!\S)[A-Z0-9](?:[ \t][A-Z0-9]){3,9}(?!\S)")
 _STACKED = re.compile(r"(?:(?<=\n)|\A)[A-Z0-9](?:\n{1,2}[A-Z0-9-]){3,9}(?=\n|\Z)")
-_DASHED = re.compile(r"(?<![\w–—·•|-])\d(?:( ?[–—·•|-] ?)\d)(?:\1\d){2,7}(?![\w–—·•|-])")
+_DASHES = "–—·•|-"
+_DASHED = Pattern(r"(?<![\w–—·•|-])\d(?:( ?[–—·•|-] ?)\d)(?:\1\d){2,7}(?![\w–—·•|-])")
 
 _TOKEN = re.compile(r"\w(?:[\w-]{0,30}\w)?")
 _MAX_TOKENS = 5_000
@@ -90,14 +93,12 @@ _UNEVEN_GROUPS = {(2, 2), (2, 3), (3, 2), (2, 3, 1), (3, 4), (4, 3), (1, 3, 3), 
 _MIN_DIGITS, _MAX_DIGITS, _MAX_CODE_DIGITS = 4, 10, 8
 _MIN_MIXED, _MAX_MIXED = 4, 12
 _YEARS = range(1900, 2100)
-_QUANTITY = re.compile(
+_QUANTITY = Pattern(
     r"\d{1,8}(?:[kmgtp]i?b?(?:ps|it)?|k[gm]|c[cm]|m[lm]|[mgk]?hz|px|pt|st|nd|rd|th|am|pm|h|hrs?|mins?|m?s|k?wh?|m?ah|v|x|p|fps|dpi|bits?|ft|in|mpg|rpm|yrs?|d"
     r"|days?|usd|eur|gbp|x\d{1,8})|\d{1,8}x\d{1,8}|[a-z]\d{1,3}|[a-z]{2}\d{1,2}",
     re.IGNORECASE,
 )
-_WORD_NUMBER = re.compile(
-    r"[A-Za-z]{3,12}-?\d{1,3}|[A-Za-z]{4,12}-?\d{4}|[A-Za-z]{1,12}-\d{1,3}|\d{1,3}-?[A-Za-z]{4,12}"
-)
+_WORD_NUMBER = Pattern(r"[A-Za-z]{3,12}-?\d{1,3}|[A-Za-z]{4,12}-?\d{4}|[A-Za-z]{1,12}-\d{1,3}|\d{1,3}-?[A-Za-z]{4,12}")
 _HOLDS_WORD = re.compile(r"[a-z]{4}")
 _PREFIXED = re.compile(r"[A-Z]-\d{4,8}")
 
@@ -188,11 +189,11 @@ def _mixed(text: str) -> Iterator[Span]:
 
 def _mixed_shape(token: str) -> Shape | None:
     count = len(token) - token.count("-")
-    if not _MIN_MIXED <= count <= _MAX_MIXED or _QUANTITY.fullmatch(token):
+    if not _MIN_MIXED <= count <= _MAX_MIXED or _QUANTITY.ready.fullmatch(token):
         return None
     if _PREFIXED.fullmatch(token):
         return Shape.PREFIXED
-    if _WORD_NUMBER.fullmatch(token) or _HOLDS_WORD.search(token):
+    if _WORD_NUMBER.ready.fullmatch(token) or _HOLDS_WORD.search(token):
         return Shape.WORD_NUMBER
     return Shape.BLOCKS if "-" in token else Shape.MIXED
 
@@ -206,7 +207,8 @@ def _letters(text: str) -> Iterator[Span]:
 
 
 def _spelled(text: str) -> Iterator[Span]:
-    for pattern in (_SPELLED, _STACKED, _DASHED):
+    dashed = (_DASHED.ready,) if any(map(text.__contains__, _DASHES)) else ()
+    for pattern in (_SPELLED, _STACKED, *dashed):
         for found in islice(pattern.finditer(text), _MAX_MATCHES):
             value = "".join(found[0].split())
             bare = re.sub(r"[–—·•|-]", "", value)

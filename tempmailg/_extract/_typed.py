@@ -10,7 +10,8 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING
 
-from tempmailg._extract._words import written
+from tempmailg._extract._lexicon import written
+from tempmailg._extract._patterns import Pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +80,7 @@ _FORMS: tuple[tuple[str, int, str], ...] = (
     ("-", 1, r"(?<![\w-])\d{1,3}-[^\W\d_]{4,}"),
     ("#", 1, r"#\d+"),
 )
-_AMOUNT = re.compile(rf"[{_MONEY}] ?{_NUMBER}(?!\d)|(?<![\w.,]){_NUMBER} ?[{_MONEY}](?! ?\d)")
+_AMOUNT = Pattern(rf"[{_MONEY}] ?{_NUMBER}(?!\d)|(?<![\w.,]){_NUMBER} ?[{_MONEY}](?! ?\d)")
 _GREETED = re.compile(
     r"\A\s*+(?:[^\n]{0,80}\n\s*+){0,2}[^\W\d_]{2,14}(?: [^\W\d_]{2,14}){0,2}[ ,]{1,2}"
     r"([A-Za-z][A-Za-z_.-]{2,23}\d{1,4})[ ]?[,!:，、](?=\s|\Z)"
@@ -96,7 +97,8 @@ def _form(index: int) -> re.Pattern[str]:
 def forms() -> Iterator[re.Pattern[str]]:
     """Yield all forms."""
     yield from map(_form, range(len(_FORMS)))
-    yield from _tables()
+    yield _date()
+    yield from (make() for make in _TABLES.values())
 
 
 def without_typed(text: str) -> str:
@@ -129,10 +131,20 @@ def _without_forms(text: str) -> str:
     for index, (mark, numbers, _) in enumerate(_FORMS):
         if count >= numbers and mark in text:
             text = _form(index).sub(_blank, text)
-    text = _AMOUNT.sub(_blank, text)
-    for pattern in _tables():
-        text = pattern.sub(_blank, text)
+    if any(map(text.__contains__, _MONEY)):
+        text = _AMOUNT.ready.sub(_blank, text)
+    if count >= len(("day", "year")):
+        text = _date().sub(_blank, text)
+    for kind, make in _TABLES.items():
+        if _may_hold(text, kind):
+            text = make().sub(_blank, text)
     return text
+
+
+def _may_hold(text: str, kind: str) -> bool:
+    """Whether a word of a kind stands in a text, and if it is a currency, beside a number: most texts hold none."""
+    read = "\n".join(_BESIDE_NUMBER.findall(text)) if kind == "currency" else text
+    return any(map(read.__contains__, written(kind)))
 
 
 def user_names(text: str) -> list[str]:
@@ -151,23 +163,47 @@ def without_names(text: str, names: list[str]) -> str:
     return text
 
 
+_BESIDE_NUMBER = re.compile(r"[^\s\d]{1,16} ?(?=\d)|(?<=\d) ?[^\s\d]{1,16}")
+"""What touches a number; no currency's name is longer."""
+
+
 @cache
-def _tables() -> tuple[re.Pattern[str], ...]:
-    """Make the forms that hold words: amounts with a currency's code, street addresses, names of systems."""
-    currency, street, company, system = (
-        "|".join(map(re.escape, written(kind))) for kind in ("currency", "street", "company", "system")
-    )
+def _date() -> re.Pattern[str]:
+    """Make what finds a day with the name of its month: `3 de mayo de 2026`."""
     of = "|".join(re.escape(word) + ("" if word[-1] in "’'" else " ") for word in written("of"))
-    return (
-        re.compile(
-            rf"(?<![\d.])\d{{1,2}}(?:\.|º|°|er|th|st|nd|rd)?[ ](?:{of})?[^\W\d_]{{3,14}}\.?,?[ ](?:{of})?"
-            r"(?:19|20|25)\d\d(?!\d)"
-        ),
-        re.compile(rf"(?<!\w)(?:{currency}) ?{_NUMBER}(?![\w])|(?<![\w.,]){_NUMBER} ?(?:{currency})(?![\w])(?! ?\d)"),
-        re.compile(rf"(?<![\w-])\d{{1,5}}[A-Za-z]?(?: [^\W\d_a-z][\w.'’-]{{0,20}}){{1,4}} (?:{street})(?!\w)"),
-        re.compile(rf"(?<!\w)(?:{company})\.?,? \d{{1,5}}[A-Za-z]? (?=[^\W\d_a-z][^\W\d_]{{2}})"),
-        re.compile(rf"(?<!\w)(?:{system}) (?:NT )?\d{{1,6}}(?:\.\d{{1,6}})*"),
+    return re.compile(
+        rf"(?<![\d.])\d{{1,2}}(?:\.|º|°|er|th|st|nd|rd)?[ ](?:{of})?[^\W\d_]{{3,14}}\.?,?[ ](?:{of})?"
+        r"(?:19|20|25)\d\d(?!\d)"
     )
+
+
+@cache
+def _currency() -> re.Pattern[str]:
+    names = _one_of("currency")
+    return re.compile(rf"(?<!\w){names} ?{_NUMBER}(?![\w])|(?<![\w.,]){_NUMBER} ?{names}(?![\w])(?! ?\d)")
+
+
+@cache
+def _street() -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w-])\d{{1,5}}[A-Za-z]?(?: [^\W\d_a-z][\w.'’-]{{0,20}}){{1,4}} {_one_of('street')}(?!\w)")
+
+
+@cache
+def _company() -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){_one_of('company')}\.?,? \d{{1,5}}[A-Za-z]? (?=[^\W\d_a-z][^\W\d_]{{2}})")
+
+
+@cache
+def _system() -> re.Pattern[str]:
+    return re.compile(rf"(?<!\w){_one_of('system')} (?:NT )?\d{{1,6}}(?:\.\d{{1,6}})*")
+
+
+def _one_of(kind: str) -> str:
+    return f"(?:{'|'.join(map(re.escape, written(kind)))})"
+
+
+_TABLES = {"currency": _currency, "street": _street, "company": _company, "system": _system}
+"""The forms that hold words, by the kind of these."""
 
 
 def _blank(found: re.Match[str]) -> str:

@@ -213,7 +213,7 @@ def _fair_share(demand: Demand, left: float) -> float:
     ever more rarely towards the reset. So all yield for as long as all together spend too fast.
     """
     excess = min(LARGEST_EXCESS, max(1.0, demand.pace / left))
-    return max(LEAST * demand.share, demand.share**FAIRNESS / excess**RESTRAINT)
+    return max(LEAST * demand.share, math.pow(demand.share, FAIRNESS) / math.pow(excess, RESTRAINT))
 
 
 def claim_of(life: float, gap: float, early: float, speed: float, *, expires: bool) -> Claim:

@@ -1,0 +1,127 @@
+"""Each number that the manuals show is one that was measured and kept, or one that was decided."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT))  # the benchmarks are a package of the repository, not of the installation
+
+from benchmarks import _publish as publish  # noqa: E402 - behind the path that makes it importable
+
+MANUALS = (
+    "README.md",
+    "benchmarks/README.md",
+    *(str(path.relative_to(ROOT)) for path in ROOT.glob("tempmailg/**/README.md")),
+)
+
+NOTEBOOK = ("Where the time goes", "What was tried")
+"""Sections of the benchmarks' manual that record experiments, each with how it was measured; nothing repeats them."""
+
+FIGURE = re.compile(
+    r"(?<![\w.,/#-])\d[\d,]*(?:\.\d+)?(?:\s?(?:to|–|→|or|and)\s?\d[\d,]*(?:\.\d+)?)?"  # noqa: RUF001 -- ranges
+    r"(?:\s?(?:%|×|µs|ms|s|[KMG]i?B|F1)(?!\w)"  # noqa: RUF001 -- the sign of ratios
+    r"|\s(?:times|seconds|bytes|(?:[a-z-]+ )?tests a day|(?:messages|requests|calls|polls)(?:/s| a second))(?!\w))"
+)
+"""A number with a unit or of a ratio."""
+
+DECIDED = {
+    "benchmarks/README.md": {
+        "512 MiB": "the size of the attachment that is downloaded",
+        "95 %": "the confidence of the intervals",
+    },
+    "tempmailg/README.md": {
+        "32 MiB": "the limits of what `render` embeds, and of what a watch holds",
+        "6 s": "the arrivals that a client assumes before it has seen any",
+        "95 %": "the same",
+        "40 s": "the same",
+        "0 s": "a poll that is left out",
+        "1 s": "a poll that is left out",
+        "1 KiB": "the slowest download that is accepted",
+        "30 s": "the window of that speed",
+        "16 MiB": "the limit of an answer",
+        "600 seconds": "the life of a mailbox in the service's documentation",
+    },
+    "tempmailg/_cli/README.md": {
+        "64 KiB": "the limit of a file with a key",
+        "1 GiB": "the limit of a file with a state",
+    },
+    "tempmailg/_mcp/README.md": {
+        "30 to 60 seconds": "when hosts of agents give a call up",
+        "25 MB": "the limit of a saved attachment",
+        "1.8 seconds": "how long the server's end may take",
+    },
+    "tempmailg/sandbox/README.md": {
+        "600 seconds": "the life of a mailbox",
+        "256 MiB": "the limit of the journal",
+    },
+}
+"""Numbers in running text that nobody measured: limits, defaults and definitions, with what each is."""
+
+
+def figures(manual: str, text: str) -> list[str]:
+    """Return the numbers that stand in a manual's running text: outside of code, written parts and the notebook."""
+    text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    text = re.sub(r"<!-- (\w+): written by .*?<!-- /\1 -->", "", text, flags=re.DOTALL)
+    if manual == "benchmarks/README.md":
+        text = re.sub(rf"^## (?:{'|'.join(NOTEBOOK)})\n.*?(?=^## |\Z)", "", text, flags=re.DOTALL | re.MULTILINE)
+    return FIGURE.findall(re.sub(r"`[^`\n]*`", "", text))
+
+
+@pytest.mark.parametrize("manual", MANUALS)
+def test_a_number_in_running_text_was_decided_and_not_measured(manual: str) -> None:
+    """What was measured stands in a part that is written from the results: no number outlives its measurement."""
+    found = set(figures(manual, (ROOT / manual).read_text(encoding="utf-8")))
+    assert found == DECIDED.get(manual, {}).keys(), "let benchmarks/_publish.py write it, or say here who decided it"
+
+
+@pytest.mark.parametrize(
+    "said", ["0.33 times", "1.7 KB", "1,135 messages a second", "8 to 10 %", "400 sign-up tests a day"]
+)
+def test_a_number_that_somebody_writes_by_hand_is_found(said: str) -> None:
+    """Whatever the unit, a number in a sentence is seen, and one in code or in a written part is not."""
+    part = "<!-- costs: written by `python -m benchmarks --publish` -->\n| 7 ms |\n<!-- /costs -->"
+    text = f"It takes {said}, or `9 s`.\n{part}\n```sh\nsleep 5 s\n```\n"
+    assert figures("README.md", text) == [said]
+
+
+@pytest.mark.parametrize("manual", publish.PARTS)
+def test_the_manuals_show_the_results_that_are_kept(manual: str) -> None:
+    """No number of a written part was changed by hand, and none is older than the results."""
+    results, text = publish.published(ROOT), (ROOT / manual).read_text(encoding="utf-8")
+    for name, part in publish.PARTS[manual].items():
+        assert publish.with_part(text, name, part(results)) == text, f"{name}: publish again"
+
+
+def test_every_measure_is_shown_with_its_command_and_its_machine() -> None:
+    """A new measure arrives in the manual by itself, and the reader can repeat it."""
+    results = publish.published(ROOT)
+    manual = (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    assert f"{results['machine']['processor']}, {results['machine']['system']}" in manual
+    for measure in results["measures"]:
+        assert f"| {measure['title']} |" in manual
+        assert re.search(rf"^`{re.escape(measure['command'])}`, \d{{4}}-\d\d-\d\d\b", manual, re.MULTILINE)
+
+
+def test_publishing_writes_the_results_the_pictures_and_the_manuals(tmp_path: Path) -> None:
+    """One command replaces all numbers: what was measured anew stands in every document that shows it."""
+    for manual in (*publish.PARTS, "benchmarks/extraction.json"):
+        (tmp_path / manual).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / manual, tmp_path / manual)
+    results = json.loads((ROOT / "benchmarks" / "results.json").read_text(encoding="utf-8"))
+    for measure in results["measures"]:
+        for row in measure["rows"]:
+            row["figures"] = dict.fromkeys(row["figures"], 777_777.0)
+    publish.publish(results, tmp_path)
+    assert json.loads((tmp_path / "benchmarks" / "results.json").read_text(encoding="utf-8")) == results
+    assert "777,777 s late" in (tmp_path / "tempmailg" / "README.md").read_text(encoding="utf-8")
+    for picture in ("results.svg", "waiting.svg"):
+        assert (tmp_path / "benchmarks" / picture).read_text(encoding="utf-8").endswith("</svg>\n")
+    shown = (tmp_path / "benchmarks" / "README.md").read_text(encoding="utf-8")
+    assert all(f"| {measure['title']} | " in shown for measure in results["measures"])
