@@ -221,7 +221,9 @@ class _Transfer:
             return BodyReader(stream, transport, limit, size=self._rest_in(stream))
         reader = await whole_body(stream, transport, limit, self._name, self._known)
         await self._part.restart()
-        self._validator, self._total = _strong_etag(stream), reader.size
+        # The tag and the range of a compressed answer are those of the compressed bytes.
+        self._validator = None if is_coded(stream.headers) else _strong_etag(stream)
+        self._total = reader.size
         return reader
 
     def _rest_in(self, stream: ResponseStream) -> int:

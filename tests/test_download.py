@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import errno
+import gzip
 import os
 import resource
 import shutil
@@ -549,6 +550,34 @@ async def test_a_compressed_file_needs_the_messages_size(tmp_path: Path, cut: in
         else:
             await client.download_attachment(attachment(size=len(BODY)), tmp_path)
     assert files_in(tmp_path) == ({} if cut else {"file.txt": BODY})
+
+
+@pytest.mark.parametrize("tail", [b"", b"\0" * 999, b"junk"])
+async def test_what_stands_behind_a_compressed_file_is_not_in_it(tmp_path: Path, tail: bytes) -> None:
+    """The end of a gzip body is the end of the file, whatever a server appends to it."""
+    async with serving(whole(gzip.compress(BODY) + tail, Content_Encoding="gzip")) as (client, server):
+        await client.download_attachment(attachment(size=len(BODY)), tmp_path)
+        async with client.stream_attachment(attachment(size=len(BODY))) as stream:
+            assert b"".join([chunk async for chunk in stream]) == BODY
+    assert files_in(tmp_path) == {"file.txt": BODY}
+    assert len(server.requests) == 2
+
+
+async def test_a_compressed_file_that_is_cut_behind_its_last_byte_is_no_file(tmp_path: Path) -> None:
+    """Without the check sum at the end of a gzip body nothing says that the bytes are the right ones."""
+    async with serving(whole(gzip.compress(BODY)[:-8], Content_Encoding="gzip"), max_retries=0) as (client, _):
+        with pytest.raises(IncompleteResponseError, match="cut off"):
+            await client.download_attachment(attachment(size=len(BODY)), tmp_path)
+    assert files_in(tmp_path) == {}
+
+
+async def test_a_file_in_an_encoding_that_was_not_asked_for_is_refused_by_its_name(tmp_path: Path) -> None:
+    """Bytes that nobody here can decode are never saved as the file, however many they are."""
+    async with serving(whole(BODY, Content_Encoding="br")) as (client, server):
+        with pytest.raises(APIResponseError, match="in the encoding 'br', which was not asked for"):
+            await client.download_attachment(attachment(size=len(BODY)), tmp_path)
+    assert files_in(tmp_path) == {}
+    assert len(server.requests) == 1
 
 
 REFUSAL = b'{"status": false, "message": "This file has expired."}'
