@@ -329,8 +329,9 @@ class CallAttempts:
         transport = self.core.transport
         if isinstance(failure, err.APIStatusError) and failure.retry_after is None and self.headers is not None:
             failure.retry_after = retry_after_of(self.headers, transport.utcnow())  # a date, and none to count it from
-        delay = retry_delay(failure, attempt=self.attempt, is_safe=self.call.is_safe, chance=transport.random())
-        in_time = delay is not None and transport.now() + delay < self.deadline
+        left, chance = self.left, transport.random()
+        delay = retry_delay(failure, attempt=self.attempt, is_safe=self.call.is_safe, chance=chance, left=left)
+        in_time = delay is not None and delay < left
         price = self.core.retries.take(failure) if in_time and self.attempt <= self.caller.max_retries else None
         if delay is None or price is None:
             raise self._finished(failure)
