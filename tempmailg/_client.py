@@ -327,10 +327,10 @@ class AsyncClient:
 
         Raises:
             NotFoundError: There is no such message or file, or the mailbox has expired.
-            DownloadError: The file is larger than `max_bytes`.
+            DownloadError: The file is larger than `max_bytes`, or somebody replaced its part file.
             APITimeoutError: The service is slower than the minimum speed.
             APIResponseError: The file was cut on its way, again and again.
-            OSError: The file cannot be written, for instance because the disk is full.
+            OSError: The file cannot be written, for instance because the disk is full or the folder was moved.
             TempMailError: The request failed.
         """
         options = DownloadOptions(overwrite, progress, max_bytes, minimum_speed, speed_window)
