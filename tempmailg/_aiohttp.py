@@ -30,7 +30,7 @@ from yarl import URL
 from tempmailg import _errors as err
 from tempmailg._coding import ACCEPTED, decoded
 from tempmailg._deadlines import Deadlines
-from tempmailg._internals import ConnectionPool, certificate_check, forbid_resending
+from tempmailg._internals import ConnectionPool, certificate_check, forbid_resending, parse_leniently
 from tempmailg._public import public
 from tempmailg._resolver import DaemonResolver
 from tempmailg._settings import is_loopback, resolve_base_url, resolve_proxy
@@ -533,6 +533,8 @@ class _Attempt:
 
 
 _current_attempt: ContextVar[_Attempt | None] = ContextVar("tempmailg_attempt", default=None)
+
+parse_leniently(lambda: _current_attempt.get() is not None)
 
 
 @frozen
