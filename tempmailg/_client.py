@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from contextlib import AbstractContextManager, asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, NoReturn, Self
 
 from tempmailg import _core
@@ -394,7 +394,7 @@ class AsyncClient:
         try:
             yield mailbox
         finally:
-            with suppress(err.NotFoundError):  # expired, or deleted in the block: what was wanted is so
+            with _core.gone_is_fine():  # expired, or deleted in the block: what was wanted is so
                 await self.delete_mailbox(mailbox)
 
     async def wait_for_message(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeVar
 
 from attrs import field, frozen
@@ -20,7 +21,7 @@ from tempmailg._retry import RetryBudget, retry_delay, was_not_processed
 from tempmailg.transport import Request, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Generator, Mapping
     from datetime import datetime
 
     from tempmailg._endpoints import Call
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from tempmailg._settings import Secret
     from tempmailg.transport import AnswerHeaders, ResponseStream, Transport
 
-__all__ = ["Attempt", "CallAttempts", "Caller", "ClientState"]
+__all__ = ["Attempt", "CallAttempts", "Caller", "ClientState", "gone_is_fine"]
 
 T = TypeVar("T")
 
@@ -38,6 +39,17 @@ _NO_ASYNCIO: Final = (
     "AsyncClient needs a running asyncio event loop, and there is none here: under trio, use the blocking Client in a"
     " thread (trio.to_thread.run_sync)"
 )
+
+
+@contextmanager
+def gone_is_fine() -> Generator[None]:
+    """Let a block end well when the service itself says "not found"; a proxy's page says nothing of what is there."""
+    try:
+        yield
+    except err.NotFoundError as error:
+        if not error.from_service:
+            raise
+
 
 _ERROR_BODY: Final = 64 * 1024  # bytes read of an answer that is an error: its text is shortened anyway
 
@@ -205,7 +217,7 @@ class Caller:
         return await self.with_retries(call, send)
 
     async def delete(self, call: Call[None]) -> None:
-        """Send a deletion; "not found" after an attempt that may have done the work is success.
+        """Send a deletion; the service's own "not found" after an attempt that may have done the work is success.
 
         Raises:
             TempMailError: As in `call`.
@@ -217,8 +229,8 @@ class Caller:
 
         try:
             await self._run(attempts, send)
-        except err.NotFoundError:
-            if not attempts.may_have_run:
+        except err.NotFoundError as error:
+            if not (attempts.may_have_run and error.from_service):
                 raise
 
     async def fetch(self, call: Call[Any], headers: Mapping[str, str], read: Callable[[Response], T]) -> T:

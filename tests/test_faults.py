@@ -155,6 +155,7 @@ CONNECTIONS = [
     deletes("reset once, then fine", [[RESET], [FINE[delete_mailbox]]], 2),
     deletes("reset once, then not found", [[RESET], [refusal(404)]], 2),
     deletes("throttled once, then not found", [[THROTTLED], [refusal(404)]], 2, err.NotFoundError),
+    deletes("reset once, then not found by a proxy", [[RESET], [reply(status=404, body=HTML)]], 2, err.NotFoundError),
     deletes("not found at once", [[refusal(404)]], 1, err.NotFoundError),
     deletes("reset always", [[RESET]], 3, err.APIConnectionError, "broke", SENT),
     gets("reset within the headers", [[b"HTTP/1.1 200 OK\r\nContent-", RESET]], 3, err.APIConnectionError, "", SENT),
