@@ -387,10 +387,15 @@ class AsyncClient:
 
             async with client.temporary_mailbox() as mailbox: ...
 
+        If the task is cancelled (a time-out, Ctrl-C) while the request for the mailbox is under way, the answer is
+        awaited for up to a second more, so that the mailbox can be deleted. A second cancellation ends that at once.
+        What could not be deleted expires by itself.
+
         Raises:
             TempMailError: The mailbox could not be created or deleted; one that is gone already is no error.
         """
-        mailbox = await self.create_mailbox()
+        mailbox = await self._caller.make(endpoints.create_mailbox(), self.delete_mailbox)
+        waiting.remember(self._caller.core, mailbox)
         try:
             yield mailbox
         finally:

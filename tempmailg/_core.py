@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeVar
 
 from attrs import field, frozen
@@ -41,6 +41,13 @@ _NO_ASYNCIO: Final = (
 )
 
 
+GRACE: Final = 1.0
+"""Seconds that a cancelled call may take to learn what it has made and to take it back: as long as the blocking client
+gives an interrupted call."""
+
+_ERROR_BODY: Final = 64 * 1024  # bytes read of an answer that is an error: its text is shortened anyway
+
+
 @contextmanager
 def gone_is_fine() -> Generator[None]:
     """Let a block end well when the service itself says "not found"; a proxy's page says nothing of what is there."""
@@ -49,9 +56,6 @@ def gone_is_fine() -> Generator[None]:
     except err.NotFoundError as error:
         if not error.from_service:
             raise
-
-
-_ERROR_BODY: Final = 64 * 1024  # bytes read of an answer that is an error: its text is shortened anyway
 
 
 class Background(Protocol):
@@ -213,6 +217,31 @@ class Caller:
 
         async def send(attempts: CallAttempts) -> T:
             return wire.decode(call, await self._request(attempts, {}))
+
+        return await self.with_retries(call, send)
+
+    async def make(self, call: Call[T], undo: Callable[[T], Awaitable[None]]) -> T:
+        """Send a call that makes something; cancelled while its request is under way, take back what the answer names.
+
+        Args:
+            call: The call.
+            undo: Deletes what was made.
+
+        Raises:
+            TempMailError: As in `call`.
+        """
+
+        async def send(attempts: CallAttempts) -> T:
+            request = asyncio.create_task(self._request(attempts, {}))
+            try:
+                await asyncio.wait((request,))
+                return wire.decode(call, request.result())
+            except asyncio.CancelledError:
+                await _undone(call, request, undo)
+                raise
+            finally:
+                await _ended(request)
+                del request  # it holds its error, whose traceback holds this frame
 
         return await self.with_retries(call, send)
 
@@ -409,6 +438,23 @@ class CallAttempts:
 
 def _request_of(call: Call[Any], core: ClientState, headers: Mapping[str, str]) -> Request:
     return Request(call.method, call.target, {**core.headers, **headers} if headers else core.headers)
+
+
+async def _undone(call: Call[T], request: asyncio.Task[Response], undo: Callable[[T], Awaitable[None]]) -> None:
+    """Wait a little for the answer to a request and take back what it made; another cancellation ends that at once."""
+    with suppress(Exception):  # whatever fails here, what passes on is the cancellation
+        async with asyncio.timeout(GRACE):
+            await asyncio.wait((request,))
+            await undo(wire.decode(call, request.result()))
+
+
+async def _ended(request: asyncio.Task[Response]) -> None:
+    """End a request for whose answer nobody waits any more."""
+    if not request.done():
+        request.cancel()
+        await asyncio.wait((request,))
+    if not request.cancelled():
+        request.exception()  # or asyncio reports that nobody asked for it
 
 
 async def _beginning_of(stream: ResponseStream, transport: Transport, deadline: float) -> bytes:
