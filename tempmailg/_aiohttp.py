@@ -28,8 +28,9 @@ from attrs import define, evolve, frozen
 from yarl import URL
 
 from tempmailg import _errors as err
+from tempmailg._coding import ACCEPTED, decoded
 from tempmailg._deadlines import Deadlines
-from tempmailg._internals import ConnectionPool, certificate_check, forbid_resending
+from tempmailg._internals import ConnectionPool, certificate_check, forbid_resending, parse_leniently
 from tempmailg._public import public
 from tempmailg._resolver import DaemonResolver
 from tempmailg._settings import is_loopback, resolve_base_url, resolve_proxy
@@ -147,7 +148,7 @@ class AiohttpTransport:
             with deadlines.within(timeout):
                 answer = await self._open(session, request, attempt)
                 body = await _read_all(answer, max_bytes)
-        except _FOREIGN_TYPES as error:
+        except _READING_TYPES as error:
             failure = attempt.translated(error)
         else:
             return Response(answer.status, answer.headers, body)
@@ -266,6 +267,8 @@ class AiohttpTransport:
             cookie_jar=_NoCookies(),
             trust_env=False,  # it would read netrc and send somebody's credentials
             trace_configs=self._injected.trace_configs if self._injected else None,
+            headers={"Accept-Encoding": ACCEPTED},
+            auto_decompress=False,  # see `_coding`
             read_bufsize=READ_AHEAD,
             timeout=aiohttp.ClientTimeout(total=None, connect=None, sock_connect=CONNECT_TIMEOUT, sock_read=None),
         )
@@ -340,6 +343,7 @@ class _AiohttpStream:
 
     def __init__(self, answer: aiohttp.ClientResponse, attempt: _Attempt, deadlines: Deadlines) -> None:
         self._answer = answer
+        self._read = decoded(answer.content.readany, answer.headers)
         self._attempt = attempt
         self._deadlines = deadlines
 
@@ -354,8 +358,8 @@ class _AiohttpStream:
     async def read(self, timeout: float) -> bytes:
         try:
             with self._deadlines.within(timeout):
-                return await self._answer.content.readany()
-        except _FOREIGN_TYPES as error:
+                return await self._read()
+        except _READING_TYPES as error:
             failure = self._attempt.translated(error)
         raise failure
 
@@ -428,13 +432,15 @@ def _is_cancelled() -> bool:
 
 
 async def _read_all(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
-    """Read a body, but never more of it than `max_bytes`, counted after decompression."""
+    """Read a body, but never more of it than `max_bytes`, counted after decoding."""
     declared = answer.content_length
+    read = decoded(answer.content.readany, answer.headers)
     chunks: list[bytes] = []
+    chunk = b""
     size = 0
     try:
         while declared is None or declared <= max_bytes:
-            chunk = await answer.content.readany()
+            chunk = await read()
             if not chunk:
                 return b"".join(chunks)  # most bodies are a single chunk, which is then not even copied
             chunks.append(chunk)
@@ -443,8 +449,10 @@ async def _read_all(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
                 break
     except BaseException:  # a cancellation, too: a connection with half an answer in it must not be used again
         answer.close()
+        del chunks, chunk  # a traceback may show the locals of its frames
         raise
     answer.close()
+    del chunks, chunk  # the same
     raise err.APIResponseError(f"the answer cannot be used: it is larger than {max_bytes} bytes", status=answer.status)
 
 
@@ -511,7 +519,7 @@ class _Attempt:
     def translated(self, error: BaseException) -> err.TempMailError:
         """Return our error for a foreign one."""
         if isinstance(error, err.TempMailError):
-            return error
+            return error.with_traceback(None)  # it would show the frames that read the body
         meaning = next(meaning for meaning in _FOREIGN if isinstance(error, meaning.foreign))
         if self.stage == "reading" and meaning.ours is err.APIConnectionError:
             meaning = _CUT
@@ -525,6 +533,8 @@ class _Attempt:
 
 
 _current_attempt: ContextVar[_Attempt | None] = ContextVar("tempmailg_attempt", default=None)
+
+parse_leniently(lambda: _current_attempt.get() is not None)
 
 
 @frozen
@@ -615,3 +625,5 @@ _FOREIGN: Final = (
 )
 
 _FOREIGN_TYPES: Final = (aiohttp.ClientError, HttpProcessingError, EofStream, OSError, ValueError, RuntimeError)
+
+_READING_TYPES: Final = (*_FOREIGN_TYPES, err.APIResponseError)  # of ours, those that are raised while a body is read

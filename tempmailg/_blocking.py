@@ -306,10 +306,10 @@ class Client(ClientBase):
 
         Raises:
             NotFoundError: There is no such message or file, or the mailbox has expired.
-            DownloadError: The file is larger than `max_bytes`.
+            DownloadError: The file is larger than `max_bytes`, or somebody replaced its part file.
             APITimeoutError: The service is slower than the minimum speed.
             APIResponseError: The file was cut on its way, again and again.
-            OSError: The file cannot be written, for instance because the disk is full.
+            OSError: The file cannot be written, for instance because the disk is full or the folder was moved.
             TempMailError: The request failed.
         """
         return self._lease.run(
@@ -379,6 +379,10 @@ class Client(ClientBase):
         ::
 
             with client.temporary_mailbox() as mailbox: ...
+
+        If the task is cancelled (a time-out, Ctrl-C) while the request for the mailbox is under way, the answer is
+        awaited for up to a second more, so that the mailbox can be deleted. A second cancellation ends that at once.
+        What could not be deleted expires by itself.
 
         Raises:
             TempMailError: The mailbox could not be created or deleted; one that is gone already is no error.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
-from contextlib import AbstractContextManager, asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager
 from typing import TYPE_CHECKING, NoReturn, Self
 
 from tempmailg import _core
@@ -323,10 +323,10 @@ class AsyncClient:
 
         Raises:
             NotFoundError: There is no such message or file, or the mailbox has expired.
-            DownloadError: The file is larger than `max_bytes`.
+            DownloadError: The file is larger than `max_bytes`, or somebody replaced its part file.
             APITimeoutError: The service is slower than the minimum speed.
             APIResponseError: The file was cut on its way, again and again.
-            OSError: The file cannot be written, for instance because the disk is full.
+            OSError: The file cannot be written, for instance because the disk is full or the folder was moved.
             TempMailError: The request failed.
         """
         options = DownloadOptions(overwrite, progress, max_bytes, minimum_speed, speed_window)
@@ -383,14 +383,18 @@ class AsyncClient:
 
             async with client.temporary_mailbox() as mailbox: ...
 
+        If the task is cancelled (a time-out, Ctrl-C) while the request for the mailbox is under way, the answer is
+        awaited for up to a second more, so that the mailbox can be deleted. A second cancellation ends that at once.
+        What could not be deleted expires by itself.
+
         Raises:
             TempMailError: The mailbox could not be created or deleted; one that is gone already is no error.
         """
-        mailbox = await self.create_mailbox()
+        mailbox = await self._caller.make(endpoints.create_mailbox(), self.delete_mailbox)
         try:
             yield mailbox
         finally:
-            with suppress(err.NotFoundError):  # expired, or deleted in the block: what was wanted is so
+            with _core.gone_is_fine():  # expired, or deleted in the block: what was wanted is so
                 await self.delete_mailbox(mailbox)
 
     async def wait_for_message(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeVar
 
 from attrs import field, frozen
@@ -20,7 +21,7 @@ from tempmailg._retry import RetryBudget, retry_delay, was_not_processed
 from tempmailg.transport import Request, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Generator, Mapping
     from datetime import datetime
 
     from tempmailg._endpoints import Call
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from tempmailg._settings import Secret
     from tempmailg.transport import AnswerHeaders, ResponseStream, Transport
 
-__all__ = ["Attempt", "CallAttempts", "Caller", "ClientState"]
+__all__ = ["Attempt", "CallAttempts", "Caller", "ClientState", "gone_is_fine"]
 
 T = TypeVar("T")
 
@@ -40,7 +41,22 @@ _NO_ASYNCIO: Final = (
 )
 
 _MAX_MADE: Final = 10_000  # mailboxes that a client has made and knows of; older ones are forgotten
+
+GRACE: Final = 1.0
+"""Seconds that a cancelled call may take to learn what it has made and to take it back: as long as the blocking client
+gives an interrupted call."""
+
 _ERROR_BODY: Final = 64 * 1024  # bytes read of an answer that is an error: its text is shortened anyway
+
+
+@contextmanager
+def gone_is_fine() -> Generator[None]:
+    """Let a block end well when the service itself says "not found"; a proxy's page says nothing of what is there."""
+    try:
+        yield
+    except err.NotFoundError as error:
+        if not error.from_service:
+            raise
 
 
 class Background(Protocol):
@@ -211,13 +227,41 @@ class Caller:
         async def send(attempts: CallAttempts) -> T:
             return wire.decode(call, await self._request(attempts, {}))
 
-        result = await self.with_retries(call, send)
+        return self._recorded(call, await self.with_retries(call, send))
+
+    async def make(self, call: Call[T], undo: Callable[[T], Awaitable[None]]) -> T:
+        """Send a call that makes something; cancelled while its request is under way, take back what the answer names.
+
+        Args:
+            call: The call.
+            undo: Deletes what was made.
+
+        Raises:
+            TempMailError: As in `call`.
+        """
+
+        async def send(attempts: CallAttempts) -> T:
+            request = asyncio.create_task(self._request(attempts, {}))
+            try:
+                await asyncio.wait((request,))
+                return wire.decode(call, request.result())
+            except asyncio.CancelledError:
+                await _undone(call, request, undo)
+                raise
+            finally:
+                await _ended(request)
+                del request  # it holds its error, whose traceback holds this frame
+
+        return self._recorded(call, await self.with_retries(call, send))
+
+    def _recorded(self, call: Call[T], result: T) -> T:
+        """Return what a call has made, and remember a mailbox as this client's own."""
         if isinstance(result, Mailbox) and call.makes_mailbox:
             self.core.record_made(result)
         return result
 
     async def delete(self, call: Call[None]) -> None:
-        """Send a deletion; "not found" after an attempt that may have done the work is success.
+        """Send a deletion; the service's own "not found" after an attempt that may have done the work is success.
 
         Raises:
             TempMailError: As in `call`.
@@ -229,8 +273,8 @@ class Caller:
 
         try:
             await self._run(attempts, send)
-        except err.NotFoundError:
-            if not attempts.may_have_run:
+        except err.NotFoundError as error:
+            if not (attempts.may_have_run and error.from_service):
                 raise
 
     async def fetch(self, call: Call[Any], headers: Mapping[str, str], read: Callable[[Response], T]) -> T:
@@ -341,8 +385,9 @@ class CallAttempts:
         transport = self.core.transport
         if isinstance(failure, err.APIStatusError) and failure.retry_after is None and self.headers is not None:
             failure.retry_after = retry_after_of(self.headers, transport.utcnow())  # a date, and none to count it from
-        delay = retry_delay(failure, attempt=self.attempt, is_safe=self.call.is_safe, chance=transport.random())
-        in_time = delay is not None and transport.now() + delay < self.deadline
+        left, chance = self.left, transport.random()
+        delay = retry_delay(failure, attempt=self.attempt, is_safe=self.call.is_safe, chance=chance, left=left)
+        in_time = delay is not None and delay < left
         price = self.core.retries.take(failure) if in_time and self.attempt <= self.caller.max_retries else None
         if delay is None or price is None:
             raise self._finished(failure)
@@ -408,6 +453,23 @@ class CallAttempts:
 
 def _request_of(call: Call[Any], core: ClientState, headers: Mapping[str, str]) -> Request:
     return Request(call.method, call.target, {**core.headers, **headers} if headers else core.headers)
+
+
+async def _undone(call: Call[T], request: asyncio.Task[Response], undo: Callable[[T], Awaitable[None]]) -> None:
+    """Wait a little for the answer to a request and take back what it made; another cancellation ends that at once."""
+    with suppress(Exception):  # whatever fails here, what passes on is the cancellation
+        async with asyncio.timeout(GRACE):
+            await asyncio.wait((request,))
+            await undo(wire.decode(call, request.result()))
+
+
+async def _ended(request: asyncio.Task[Response]) -> None:
+    """End a request for whose answer nobody waits any more."""
+    if not request.done():
+        request.cancel()
+        await asyncio.wait((request,))
+    if not request.cancelled():
+        request.exception()  # or asyncio reports that nobody asked for it
 
 
 async def _beginning_of(stream: ResponseStream, transport: Transport, deadline: float) -> bytes:

@@ -15,8 +15,8 @@ import errno
 import math
 import os
 import re
+import secrets
 import stat
-import tempfile
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -27,6 +27,7 @@ from attrs import Factory, evolve, field, frozen
 from tempmailg import _endpoints as endpoints
 from tempmailg import _errors as err
 from tempmailg import _settings as settings
+from tempmailg._folder import Folder
 from tempmailg._models import Attachment
 from tempmailg._names import distinct, numbered, safe_name
 from tempmailg._stream import IDENTITY, BodyReader, SpeedLimit, declared_size, is_coded, whole_body
@@ -167,7 +168,7 @@ async def _download_to(
         await caller.with_retries(transfer.call, transfer.attempt)
         await part.complete()
         transfer.meter.end(part.size)
-        return place.publish(part.path)  # without an await after it: cancelled means absent
+        return place.publish(part)  # without an await after it: cancelled means absent
 
 
 # --------------------------------------------------------------------------------------------------- the transfer
@@ -221,7 +222,9 @@ class _Transfer:
             return BodyReader(stream, transport, limit, size=self._rest_in(stream))
         reader = await whole_body(stream, transport, limit, self._name, self._known)
         await self._part.restart()
-        self._validator, self._total = _strong_etag(stream), reader.size
+        # The tag and the range of a compressed answer are those of the compressed bytes.
+        self._validator = None if is_coded(stream.headers) else _strong_etag(stream)
+        self._total = reader.size
         return reader
 
     def _rest_in(self, stream: ResponseStream) -> int:
@@ -273,20 +276,29 @@ class PartFile:
     While a thread writes one buffer, the network fills the next.
 
     Args:
-        folder: That of the final name, so that naming the file copies nothing.
+        root: The folder of the final name, so that naming the file copies nothing.
     """
 
-    __slots__ = ("_buffer", "_buffered", "_file", "_folder", "_writing", "path", "size")
+    __slots__ = ("_buffer", "_buffered", "_file", "_made", "_writing", "folder", "name", "size")
 
-    def __init__(self, folder: Path) -> None:
-        fd, path = tempfile.mkstemp(".part", ".tempmailg-", folder)  # exclusive, mode 0600, no symlink followed
-        self._folder = folder
+    def __init__(self, root: Path) -> None:
+        self.folder = Folder(root)
+        try:
+            fd, self.name = _made_part(self.folder)
+        except BaseException:
+            self.folder.close()
+            raise
+        self._made = os.fstat(fd)
         self._file = FileIO(fd, "wb")
         self._buffer: list[bytes] = []
         self._buffered = 0
         self._writing: asyncio.Future[None] | None = None
-        self.path = Path(path)
         self.size = 0
+
+    @property
+    def path(self) -> Path:
+        """Where it is, unless the folder was moved."""
+        return self.folder.path / self.name
 
     async def __aenter__(self) -> Self:
         return self
@@ -299,7 +311,8 @@ class PartFile:
             with suppress(OSError):  # the same
                 self._file.close()
             with suppress(OSError):  # it got its name by moving
-                self.path.unlink()
+                self.folder.remove(self.name)
+            self.folder.close()
 
     async def append(self, chunk: bytes) -> None:
         """Take bytes over; wait only if both buffers are full."""
@@ -326,6 +339,15 @@ class PartFile:
         self._begin(_write_and_close)
         await self._written()
 
+    def check(self) -> None:
+        """Raise unless the file can get its final name: somebody may have moved its folder, or replaced the file."""
+        self.folder.check_place()
+        if not self.folder.is_file(self.name, self._made):
+            raise err.DownloadError(
+                f"the part file {str(self.path)!r} was replaced during the download, so nothing was kept: who else can"
+                " write to that folder?"
+            )
+
     def _take_buffer(self) -> list[bytes]:
         buffer, self._buffer, self._buffered = self._buffer, [], 0
         return buffer
@@ -348,9 +370,16 @@ class PartFile:
         if cancelled is not None:
             raise cancelled
         if isinstance(failure, OSError):
-            failure.filename = str(self._folder)  # says which disk is full
+            failure.filename = str(self.folder.path)  # says which disk is full
         if failure is not None:
             raise failure
+
+
+def _made_part(folder: Folder) -> tuple[int, str]:
+    while True:
+        name = f".tempmailg-{secrets.token_hex(8)}.part"
+        with suppress(FileExistsError):
+            return folder.make(name), name
 
 
 def _write(file: FileIO, chunks: list[bytes]) -> None:
@@ -409,16 +438,17 @@ class Place:
         if self.is_exact and not self.overwrite:
             raise self._taken()
 
-    def publish(self, part: Path) -> Path:
+    def publish(self, part: PartFile) -> Path:
         """Give a whole file its name and return it as a path."""
+        part.check()
         if self.overwrite:
             self.check()
-            part.replace(self.root / self.name)
+            part.folder.replace(part.name, self.name)
             return self.folder / self.name
         for number in range(1 if self.is_exact else MOST_NAMESAKES):
             name = numbered(self.name, number)
             with suppress(FileExistsError):
-                _name(part, self.root / name)
+                part.folder.give_name(part.name, name)
                 return self.folder / name
         raise self._taken()
 
@@ -453,41 +483,6 @@ def _made_folder(text: str) -> Path:
     folder = Path(text)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
-
-
-def _name(part: Path, final: Path) -> None:
-    """Give a file its final name, unless there is such a file: one atomic step, whoever else tries the same."""
-    if os.name == "nt":  # pragma: no cover - on Windows only, which refuses to rename onto a file
-        part.rename(final)
-        return
-    try:
-        final.hardlink_to(part)
-    except FileExistsError:
-        raise
-    except OSError:  # FAT, for instance, has no hard links
-        _rename(part, final)
-
-
-_AT_FDCWD: Final = -100
-_RENAME_NOREPLACE: Final = 1
-
-
-def _rename(part: Path, final: Path) -> None:
-    """Rename as Linux can without replacing anything; Python has no function for it."""
-    import ctypes
-
-    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    failed = renameat2 is None or renameat2(
-        _AT_FDCWD, os.fsencode(part), _AT_FDCWD, os.fsencode(final), _RENAME_NOREPLACE
-    )
-    reason = errno.ENOSYS if renameat2 is None else ctypes.get_errno()
-    if failed and reason in (errno.ENOSYS, errno.EINVAL):
-        raise err.DownloadError(
-            f"the file system of {str(final.parent)!r} cannot name a file without the risk of replacing another: "
-            "set overwrite=True, or choose another folder"
-        )
-    if failed:
-        raise OSError(reason, os.strerror(reason), str(final))
 
 
 # --------------------------------------------------------------------------------------------------- progress

@@ -8,14 +8,17 @@ with an error that says what to do.
 from __future__ import annotations
 
 import gc
+import importlib
 import math
 import time
 import warnings
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
+from aiohttp import client_proto, helpers
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.http_parser import HttpResponseParserPy
 from attrs import frozen
 
 from tempmailg._errors import ConfigurationError
@@ -23,13 +26,21 @@ from tempmailg._errors import ConfigurationError
 if TYPE_CHECKING:
     import asyncio
     import ssl
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from aiohttp.client_reqrep import ConnectionKey
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
-__all__ = ["NAMES", "ConnectionPool", "PrivateName", "certificate_check", "check_names", "forbid_resending"]
+__all__ = [
+    "NAMES",
+    "ConnectionPool",
+    "PrivateName",
+    "certificate_check",
+    "check_names",
+    "forbid_resending",
+    "parse_leniently",
+]
 
 
 @frozen
@@ -105,6 +116,45 @@ def forbid_resending(session: aiohttp.ClientSession) -> None:
 def certificate_check(connector: aiohttp.TCPConnector) -> ssl.SSLContext | bool | aiohttp.Fingerprint:
     """Return which certificates a connector accepts: False means any."""
     return connector._ssl  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+def parse_leniently(is_ours: Callable[[], bool]) -> None:
+    """Have aiohttp parse answers in Python's development mode as it does outside of it.
+
+    There it refuses what real servers send, such as lines that end without CR, so that a test under ``-X dev`` would
+    see another client than production has. Without the names that this uses, it would have no effect.
+
+    Args:
+        is_ours: Whether the request under way is one of this package; the parsing of others stays as it is.
+    """
+    if not helpers.DEBUG:
+        return
+    protocol: Any = client_proto
+    parser_class = protocol.HttpResponseParser
+    leniently = _LenientParser if parser_class is HttpResponseParserPy else _lenient_in_c
+
+    def parser(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever aiohttp passes
+        return leniently(*args, **options) if is_ours() else parser_class(*args, **options)
+
+    protocol.HttpResponseParser = parser
+
+
+def _lenient_in_c(*args: Any, **options: Any) -> Any:  # noqa: ANN401 - whatever aiohttp passes
+    module: Any = importlib.import_module("aiohttp._http_parser")
+    module.DEBUG = False  # the parser reads it once, while it is made
+    try:
+        return module.HttpResponseParser(*args, **options)
+    finally:
+        module.DEBUG = True
+
+
+class _LenientParser(HttpResponseParserPy):
+    """aiohttp's parser without its extension in C."""
+
+    lax = True
+
+    def feed_data(self, data: bytes, SEP: Any = None, *args: Any, **options: Any) -> Any:  # noqa: ANN401, N803 - as its base
+        return super().feed_data(data, SEP or b"\n", *args, **options)
 
 
 class ConnectionPool(aiohttp.TCPConnector):

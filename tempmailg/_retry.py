@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Final, Literal
 
 from attrs import define
@@ -14,6 +15,7 @@ CONNECTION_BASE: Final = 0.05  # seconds: a broken connection is usually replace
 THROTTLED_BASE: Final = 1.0  # seconds: a service that asks for less should get less
 BACKOFF_CAP: Final = 20.0  # seconds
 RETRY_AFTER_JITTER: Final = 0.25  # of the time asked for: clients that were turned away together come back apart
+JITTER_SHARE: Final = 0.5  # of what the deadline leaves beyond the time asked for: the rest is for the request itself
 
 # The numbers of the AWS SDKs' standard retry mode.
 RETRY_TOKENS: Final = 500
@@ -35,7 +37,9 @@ _PROXY_TRANSIENT: Final = frozenset({408, 425, 429, 502, 503, 504})
 _Retry = Literal["never", "once", "if safe", "always"]
 
 
-def retry_delay(error: err.TempMailError, *, attempt: int, is_safe: bool, chance: float) -> float | None:
+def retry_delay(
+    error: err.TempMailError, *, attempt: int, is_safe: bool, chance: float, left: float = math.inf
+) -> float | None:
     """Return how long to wait before sending a request again, in seconds, or None if it must not be sent again.
 
     Args:
@@ -43,11 +47,14 @@ def retry_delay(error: err.TempMailError, *, attempt: int, is_safe: bool, chance
         attempt: How many requests were sent so far.
         is_safe: Whether sending the request twice does no harm.
         chance: A random number of [0, 1): full jitter keeps many clients from coming back together.
+        left: The seconds until the deadline. The time that the service asked for may end behind it, so that nothing is
+            sent again; the jitter on top of that time never moves it there.
     """
     if not may_retry(error, attempt=attempt, is_safe=is_safe):
         return None
     if isinstance(error, err.APIStatusError) and error.retry_after is not None:
-        return error.retry_after * (1.0 + RETRY_AFTER_JITTER * chance)
+        room = max(0.0, left - error.retry_after)
+        return error.retry_after + min(RETRY_AFTER_JITTER * error.retry_after, JITTER_SHARE * room) * chance
     base = THROTTLED_BASE if error.status in _THROTTLED else CONNECTION_BASE
     return chance * min(BACKOFF_CAP, base * 2.0 ** min(attempt - 1, 30))
 

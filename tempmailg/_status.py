@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from tempmailg import _errors as err
 from tempmailg._body import MAX_SHOWN, clean, is_html, loads, shown
+from tempmailg._coding import unasked_encoding
 from tempmailg._headers import harmless, quota_of, retry_after_of
 
 if TYPE_CHECKING:
@@ -105,6 +106,9 @@ def _envelope_of(response: Response) -> dict[str, Any] | None:
 def _words_of(response: Response) -> str:
     if is_html(response):
         return "a proxy in front of the service answered with an HTML page"
+    encoding = unasked_encoding(response.headers)
+    if encoding is not None:
+        return f"no explanation, but bytes in the encoding {encoding!r}, which was not asked for"
     return clean(response.body[:MAX_SHOWN].decode(errors="replace"))[:200] or "no explanation"
 
 

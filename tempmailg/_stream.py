@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Self
 from tempmailg import _errors as err
 from tempmailg import _wire as wire
 from tempmailg._body import clean
+from tempmailg._coding import codings_of, unasked_encoding
 from tempmailg._endpoints import names_of
 from tempmailg._models import Attachment
 from tempmailg._public import public
@@ -154,6 +155,12 @@ async def whole_body(
     known = known if known and known > 0 else None
     if stream.status != 200:
         raise _unusable(f"status {stream.status} where a whole file was asked for")
+    encoding = unasked_encoding(stream.headers)
+    if encoding is not None:
+        raise err.APIResponseError(
+            f"the answer cannot be used: it is in the encoding {encoding!r}, which was not asked for",
+            status=stream.status,
+        )
     if is_coded(stream.headers) and known is None:
         raise _unusable("it is compressed, although that was declined, so a cut file would look whole")
     size = declared_size(stream.headers)
@@ -207,7 +214,7 @@ def declared_size(headers: AnswerHeaders) -> int | None:
 
 def is_coded(headers: AnswerHeaders) -> bool:
     """Return whether the body is compressed or coded in another way."""
-    return (headers.get("Content-Encoding") or "identity").strip().lower() != "identity"
+    return bool(codings_of(headers))
 
 
 @public

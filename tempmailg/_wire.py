@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 from attrs import evolve
 
 from tempmailg import _errors as err
-from tempmailg._body import clean, is_html, loads
+from tempmailg._body import is_html, loads
+from tempmailg._coding import unasked_encoding
 from tempmailg._convert import Decoder, as_list
 from tempmailg._models import Message, MessageList
 from tempmailg._scalars import expected
@@ -39,9 +40,6 @@ MAX_BODY: Final = 16 * 1024 * 1024
 
 _SUCCESS: Final = frozenset({"true", "1", "success", "ok"})
 """What an answer's `status` says of success, in any case; so do null and no status at all."""
-
-_CODINGS: Final = frozenset({"identity", "gzip", "deflate", "br", "zstd"})
-"""What a transport may have decoded; a body in any other coding arrives as it is."""
 
 _decoder = Decoder()
 _quick_message = _decoder.quick(Message)
@@ -176,9 +174,9 @@ def _envelope(response: Response) -> dict[str, Any] | err.TempMailError:
     try:
         answer = loads(response.body)
     except (UnicodeDecodeError, json.JSONDecodeError):
-        return unusable(response, _not_json(response), err.UnreadableResponseError)
+        return _not_json(response, err.UnreadableResponseError)
     except (ValueError, RecursionError):  # too many digits, too deep: nobody sends that by accident
-        return unusable(response, _not_json(response))
+        return _not_json(response, err.APIResponseError)
     if not isinstance(answer, dict):
         return unusable(response, expected("an object", answer))
     envelope = cast("dict[str, Any]", answer)
@@ -201,10 +199,10 @@ def _is_complaint(said: object) -> bool:
     return bool(said) and said not in ("0", "false")
 
 
-def _not_json(response: Response) -> str:
+def _not_json(response: Response, kind: type[err.APIResponseError]) -> err.APIResponseError:
     if not response.body:
-        return "an empty body"
-    if is_html(response):
-        return "an HTML page instead of JSON"
-    coding = clean(response.headers.get("Content-Encoding") or "identity")[:60].strip()
-    return "no valid JSON" if coding.lower() in _CODINGS else f"its Content-Encoding {coding!r} is not known here"
+        return unusable(response, "an empty body", kind)
+    encoding = unasked_encoding(response.headers)
+    if encoding is not None:  # a transport hands it on as it is, and the next answer will be in it, too
+        return unusable(response, f"it is in the encoding {encoding!r}, which was not asked for")
+    return unusable(response, "an HTML page instead of JSON" if is_html(response) else "no valid JSON", kind)

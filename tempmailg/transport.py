@@ -76,7 +76,8 @@ class Response:
     Args:
         status: The HTTP status.
         headers: The answer's headers.
-        body: The body, decoded from any content coding.
+        body: The body, decoded from its content codings. One in a coding that the transport does not know stays as it
+            is; the client names the coding.
     """
 
     status: int

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Awaitable, Callable, Coroutine, Generator
+import http.server
+import os
+import signal
+import threading
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Generator
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -12,9 +18,9 @@ from typing import Any
 import pytest
 from attrs import define
 from support.checks import CANARY, trial
-from support.fault_server import Answer, FaultServer, Pause, Seen, reply
+from support.fault_server import RESET, STALL, Answer, FaultServer, Pause, Seen, Step, reply
 
-from tempmailg import AsyncClient
+from tempmailg import AsyncClient, Client, _core
 
 BOX = "box@example.com"
 SAMPLES = Path(__file__).parent / "samples"
@@ -203,3 +209,120 @@ async def test_an_interruption_anywhere_leaves_nothing_behind(
     if outcome.error is not None:
         raise outcome.error
     assert outcome.value >= 3, "the harness must have struck"
+
+
+# -------------------------------------------------------------------------------------------- a mailbox in the making
+
+
+@asynccontextmanager
+async def making(*answer: Step) -> AsyncGenerator[tuple[asyncio.Task[Any], FaultServer]]:
+    """Yield a task that enters the block of a temporary mailbox, once its request has arrived, and the server."""
+
+    def reply_to(seen: Seen) -> Answer:
+        return answer if seen.line.startswith("POST") else [reply({"status": True})]
+
+    async with FaultServer(route=reply_to) as server:
+        async with AsyncClient("key", base_url=server.base_url) as client:
+            task = asyncio.ensure_future(_as_coroutine(temporary(client, Path())))
+            while not server.requests:  # noqa: ASYNC110 - the server is to stay simple
+                await asyncio.sleep(0.001)
+            yield task, server
+            tasks = [each for each in asyncio.all_tasks() - {asyncio.current_task()} if "FaultServer" not in repr(each)]
+            assert not tasks, tasks
+        await server.quiet()
+
+
+def methods(server: FaultServer) -> list[str]:
+    return [seen.line.split()[0] for seen in server.requests]
+
+
+MADE = reply(body=(SAMPLES / "create_mailbox.json").read_bytes())
+
+
+async def test_a_mailbox_whose_making_is_cancelled_is_deleted() -> None:
+    """The answer that was under way names a mailbox that nobody will use, so it is deleted before the cancel passes."""
+    async with making(Pause(0.05), MADE) as (task, server):
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert methods(server) == ["POST", "DELETE"]
+
+
+async def test_a_timeout_around_the_making_stays_one() -> None:
+    """Who bounds the block with `asyncio.timeout` gets its TimeoutError, and the mailbox is deleted."""
+    async with (
+        FaultServer([Pause(0.1), MADE], [reply({"status": True})]) as server,
+        AsyncClient("key", base_url=server.base_url) as client,
+    ):
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.05), client.temporary_mailbox():
+                pytest.fail("the answer came too early")
+    assert methods(server) == ["POST", "DELETE"]
+
+
+async def test_a_second_cancellation_ends_the_making_at_once() -> None:
+    """Who presses Ctrl-C twice is not kept waiting for an answer."""
+    async with making(STALL) as (task, server):
+        task.cancel()
+        await asyncio.wait([task], timeout=0.02)
+        assert not task.done()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert methods(server) == ["POST"]
+
+
+@pytest.mark.parametrize("step", [STALL, RESET, reply({"status": False}), reply(body=b"<p>")], ids=repr)
+async def test_a_cancelled_making_without_a_mailbox_is_only_cancelled(
+    step: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer that does not come in a moment, or names no mailbox, changes nothing about the cancellation."""
+    monkeypatch.setattr(_core, "GRACE", 0.03)
+    async with making(Pause(0.01), step) as (task, server):
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert methods(server) == ["POST"]
+
+
+async def test_nothing_more_is_sent_when_the_wait_for_a_retry_is_cancelled() -> None:
+    """Between two attempts nothing is under way, so that a cancellation is immediate."""
+    async with making(reply({}, status=503, headers={"Retry-After": "5"})) as (task, server):
+        await asyncio.wait([task], timeout=0.1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert methods(server) == ["POST"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows sends no thread Ctrl-C")
+def test_ctrl_c_while_a_blocking_client_makes_a_mailbox_deletes_it() -> None:
+    """KeyboardInterrupt arrives in the block's entry, and the mailbox that was in the making is gone."""
+    main, seen = threading.get_ident(), list[str]()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            signal.pthread_kill(main, signal.SIGINT)
+            time.sleep(0.1)
+            self._answer(MADE.partition(b"\r\n\r\n")[2])
+
+        def do_DELETE(self) -> None:
+            self._answer(b'{"status": true}')
+
+        def _answer(self, body: bytes) -> None:
+            seen.append(self.command)
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name that http.server gives it
+            """Stay silent."""
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        client = Client("key", base_url=f"http://127.0.0.1:{server.server_port}")
+        with client, pytest.raises(KeyboardInterrupt), client.temporary_mailbox():
+            pytest.fail("the answer came too early")
+        server.shutdown()
+    assert seen == ["POST", "DELETE"]

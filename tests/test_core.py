@@ -163,6 +163,14 @@ async def test_a_wait_that_does_not_fit_is_not_begun() -> None:
     assert (transport.sleeps, caught.value.retry_after) == ([], 60.0)
 
 
+@pytest.mark.parametrize(("left", "slept"), [(60.0, 24.0), (22.0, 20.8), (20.001, 20.0004)])
+async def test_jitter_on_top_of_retry_after_never_costs_the_retry(left: float, slept: float) -> None:
+    """A time that fits into the deadline is waited for, and half of what is left then stays for the request."""
+    transport = ScriptedTransport(refusal(429, Retry_After="20"), EMPTY, chance=0.8)
+    assert await client_of(transport, timeout=left).list_messages("box@example.com") == []
+    assert transport.sleeps == pytest.approx([slept])
+
+
 async def test_the_deadline_covers_attempts_and_waits() -> None:
     """Each attempt gets what is left of the call's time, and none starts after it."""
     transport = ScriptedTransport(refusal(502), seconds_each=4.0, chance=0.5)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import errno
+import gzip
 import os
 import resource
+import secrets
 import shutil
 import stat
 import subprocess
 import sys
-import tempfile
 import threading
 from contextlib import contextmanager
 from io import FileIO
@@ -34,9 +35,10 @@ from tempmailg import (
     UnreadableResponseError,
     _download,
 )
+from tempmailg._folder import Folder
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Callable, Generator, Iterator
 
 CHUNKED = {"Transfer-Encoding": "chunked"}
 
@@ -270,7 +272,12 @@ async def test_a_symlink_planted_under_the_part_files_name_is_not_followed(
     folder, victim = tmp_path / "folder", tmp_path / "victim"
     folder.mkdir()
     victim.write_bytes(b"precious")
-    monkeypatch.setattr(tempfile, "_name_sequence", iter(["guessed", "free"]))
+    names = iter(["guessed", "free"])
+
+    def token_hex(_size: int) -> str:
+        return next(names)
+
+    monkeypatch.setattr(secrets, "token_hex", token_hex)
     (folder / ".tempmailg-guessed.part").symlink_to(victim)
     async with serving(whole(b"new")) as (client, _):
         await client.download_attachment(PAIR, folder)
@@ -365,12 +372,11 @@ async def test_an_error_of_the_disk_ends_the_download(
 ) -> None:
     """What the system says to a write reaches the caller as it is, is not retried, and leaves nothing."""
 
-    def on_a_full_device(suffix: str, prefix: str, folder: Path) -> tuple[int, str]:
-        part = folder / (prefix + suffix)
-        part.touch()
-        return os.open("/dev/full", os.O_WRONLY), str(part)
+    def on_a_full_device(self: Folder, name: str) -> int:
+        (self.path / name).touch()
+        return os.open("/dev/full", os.O_WRONLY)
 
-    monkeypatch.setattr(tempfile, "mkstemp", on_a_full_device)
+    monkeypatch.setattr(Folder, "make", on_a_full_device)
     before = opened()
     async with serving(whole(body)) as (client, server):
         with pytest.raises(OSError, match="No space left on device"):
@@ -428,10 +434,10 @@ async def test_a_body_in_crumbs_is_saved(tmp_path: Path, monkeypatch: pytest.Mon
 def refuse_links(monkeypatch: pytest.MonkeyPatch) -> None:
     """Behave as a file system without hard links."""
 
-    def hardlink_to(self: Path, target: Path) -> None:
-        raise OSError(errno.EPERM, os.strerror(errno.EPERM), str(self))
+    def link(_source: str, target: str, **_: object) -> None:
+        raise OSError(errno.EPERM, os.strerror(errno.EPERM), target)
 
-    monkeypatch.setattr(Path, "hardlink_to", hardlink_to)
+    monkeypatch.setattr(os, "link", link)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="renameat2 is Linux's own")
@@ -448,16 +454,114 @@ async def test_without_hard_links_nothing_is_replaced_either(tmp_path: Path, mon
 async def test_an_error_of_renaming_is_told_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the system says to the renaming reaches the caller."""
     refuse_links(monkeypatch)
-    folder = tmp_path / "here"
-
-    def remove_folder(done: int, _total: int | None) -> None:
-        if done == len(BODY) and folder.exists():
-            shutil.rmtree(folder)
-
-    folder.mkdir()
     async with serving(whole()) as (client, _):
-        with pytest.raises(FileNotFoundError):
-            await client.download_attachment(PAIR, folder / "x", progress=remove_folder)
+        with pytest.raises(OSError, match="File name too long") as caught:
+            await client.download_attachment(PAIR, tmp_path / ("x" * 300))
+    assert caught.value.filename == str(tmp_path / ("x" * 300))
+    assert files_in(tmp_path) == {}
+
+
+class Meanwhile:
+    """Does something to the folder while the first bytes of a file arrive."""
+
+    def __init__(self, act: Callable[[], object]) -> None:
+        self.act = act
+        self.is_done = False
+
+    def __call__(self, _done: int, _total: int | None) -> None:
+        if not self.is_done:
+            self.is_done = True
+            self.act()
+
+
+def move(folder: Path) -> None:
+    folder.rename(folder.with_name("moved"))
+
+
+def swap(folder: Path) -> None:
+    folder.rename(folder.with_name("moved"))
+    folder.mkdir()
+
+
+LEFT_OF_FOLDERS: list[dict[str, dict[str, bytes]]] = [{}, {"moved": {}}, {"moved": {}, "folder": {}}]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("act", [move, swap, shutil.rmtree])
+async def test_a_folder_that_is_moved_during_a_download_keeps_no_part_of_it(
+    tmp_path: Path,
+    act: Callable[[Path], object],
+    overwrite: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """A part file is found again and removed where its folder went, and nothing is named there or here."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    before = opened()
+    async with serving(whole()) as (client, _):
+        meanwhile = Meanwhile(lambda: act(folder))
+        with pytest.raises(FileNotFoundError, match="moved or replaced") as caught:
+            await client.download_attachment(PAIR, folder, progress=meanwhile, overwrite=overwrite)
+    assert caught.value.filename == str(folder)
+    assert {name: files_in(tmp_path / name) for name in names_in(tmp_path)} in LEFT_OF_FOLDERS
+    assert opened() <= before
+
+
+async def test_a_folder_under_another_spelling_of_its_path_is_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A relative path, a symlink, and a folder that moves and leaves a symlink all lead to the file."""
+    folder, link = tmp_path / "folder", tmp_path / "link"
+    folder.mkdir()
+    link.symlink_to(folder)
+    monkeypatch.chdir(tmp_path)
+
+    def move_and_leave_a_link() -> None:
+        os.chdir("/")
+        folder.rename(tmp_path / "moved")
+        folder.symlink_to(tmp_path / "moved")
+
+    async with serving(whole()) as (client, _):
+        await client.download_attachment(PAIR, "link/../link", progress=Meanwhile(move_and_leave_a_link))
+    assert files_in(tmp_path / "moved") == {"file.txt": BODY}
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+@pytest.mark.parametrize("planted", ["symlink", "dangling symlink", "another file"])
+async def test_what_is_planted_in_the_place_of_a_part_file_gets_no_name(
+    tmp_path: Path,
+    planted: str,
+    overwrite: bool,  # noqa: FBT001 - a parameter of the test
+) -> None:
+    """Somebody who may write to the folder can spoil a download, but not have anything else published in its place."""
+    folder, victim = tmp_path / "folder", tmp_path / "victim"
+    folder.mkdir()
+    victim.write_bytes(b"precious")
+
+    def plant() -> None:
+        (part,) = folder.iterdir()
+        part.unlink()
+        if planted == "another file":
+            part.write_bytes(BODY)
+        else:
+            part.symlink_to(victim if planted == "symlink" else tmp_path / "absent")
+
+    async with serving(whole()) as (client, _):
+        with pytest.raises(DownloadError, match="was replaced during the download"):
+            await client.download_attachment(PAIR, folder, progress=Meanwhile(plant), overwrite=overwrite)
+    assert files_in(folder) == {}
+    assert victim.read_bytes() == b"precious"
+    assert not (tmp_path / "absent").exists()
+
+
+async def test_a_folder_that_may_be_written_but_not_read_is_enough(tmp_path: Path) -> None:
+    """Nothing is listed in the folder of a download, so it need not be readable."""
+    folder = tmp_path / "drop"
+    folder.mkdir()
+    folder.chmod(0o300)
+    async with serving(whole(b"x")) as (client, _):
+        await client.download_attachment(PAIR, folder)
+    folder.chmod(0o700)
+    assert files_in(folder) == {"file.txt": b"x"}
 
 
 class NoSuchCall:
@@ -549,6 +653,34 @@ async def test_a_compressed_file_needs_the_messages_size(tmp_path: Path, cut: in
         else:
             await client.download_attachment(attachment(size=len(BODY)), tmp_path)
     assert files_in(tmp_path) == ({} if cut else {"file.txt": BODY})
+
+
+@pytest.mark.parametrize("tail", [b"", b"\0" * 999, b"junk"])
+async def test_what_stands_behind_a_compressed_file_is_not_in_it(tmp_path: Path, tail: bytes) -> None:
+    """The end of a gzip body is the end of the file, whatever a server appends to it."""
+    async with serving(whole(gzip.compress(BODY) + tail, Content_Encoding="gzip")) as (client, server):
+        await client.download_attachment(attachment(size=len(BODY)), tmp_path)
+        async with client.stream_attachment(attachment(size=len(BODY))) as stream:
+            assert b"".join([chunk async for chunk in stream]) == BODY
+    assert files_in(tmp_path) == {"file.txt": BODY}
+    assert len(server.requests) == 2
+
+
+async def test_a_compressed_file_that_is_cut_behind_its_last_byte_is_no_file(tmp_path: Path) -> None:
+    """Without the check sum at the end of a gzip body nothing says that the bytes are the right ones."""
+    async with serving(whole(gzip.compress(BODY)[:-8], Content_Encoding="gzip"), max_retries=0) as (client, _):
+        with pytest.raises(IncompleteResponseError, match="cut off"):
+            await client.download_attachment(attachment(size=len(BODY)), tmp_path)
+    assert files_in(tmp_path) == {}
+
+
+async def test_a_file_in_an_encoding_that_was_not_asked_for_is_refused_by_its_name(tmp_path: Path) -> None:
+    """Bytes that nobody here can decode are never saved as the file, however many they are."""
+    async with serving(whole(BODY, Content_Encoding="br")) as (client, server):
+        with pytest.raises(APIResponseError, match="in the encoding 'br', which was not asked for"):
+            await client.download_attachment(attachment(size=len(BODY)), tmp_path)
+    assert files_in(tmp_path) == {}
+    assert len(server.requests) == 1
 
 
 REFUSAL = b'{"status": false, "message": "This file has expired."}'

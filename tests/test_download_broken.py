@@ -212,6 +212,19 @@ async def test_a_compressed_rest_does_not_fit(tmp_path: Path) -> None:
     assert files_in(tmp_path) == {"file.txt": BODY}
 
 
+async def test_a_compressed_beginning_is_not_continued(tmp_path: Path) -> None:
+    """The tag of a compressed answer, and any range of it, are those of the compressed bytes."""
+    import gzip
+
+    packed = gzip.compress(BODY)
+    answer = head(headers={"Content-Length": str(len(packed)), "ETag": ETAG, "Content-Encoding": "gzip"})
+    begun_packed = [answer, packed[:HALF], lambda: ARRIVED.done > 0, RESET]
+    async with serving(begun_packed, whole()) as (client, server):
+        await client.download_attachment(attachment(size=SIZE), tmp_path, progress=ARRIVED.note)
+    assert asked(server) == [ALL, ALL]
+    assert files_in(tmp_path) == {"file.txt": BODY}
+
+
 async def test_an_error_between_two_parts_keeps_the_beginning(tmp_path: Path) -> None:
     """A service that stumbles when asked for the rest is asked for the rest again."""
     async with serving(begun(), [reply({}, status=502)], rest()) as (client, server):

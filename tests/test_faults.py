@@ -125,10 +125,16 @@ def refusal(status: int, message: str = "no", *, headers: Any = ()) -> bytes:
 
 SENT, UNSENT = {"sent": True}, {"sent": False}
 MAY_EXIST = "the mailbox may exist"
-CUT_GZIP = gzip.compress(MESSAGES)[:-20]
+GZIP = gzip.compress(MESSAGES)
+CUT_GZIP = GZIP[:-20]
+BROTLI = b"\x0b\x00\x80{}\x03"  # {}
 CHUNKED = [("Transfer-Encoding", "chunked")]
 DATE = ("Date", "Sun, 28 Jun 2026 09:38:51 GMT")
 THROTTLED = refusal(429)
+
+
+def coded(body: bytes, coding: str) -> bytes:
+    return reply(body=body, headers=[("Content-Encoding", coding)])
 
 
 def chunk(data: bytes) -> bytes:
@@ -149,6 +155,7 @@ CONNECTIONS = [
     deletes("reset once, then fine", [[RESET], [FINE[delete_mailbox]]], 2),
     deletes("reset once, then not found", [[RESET], [refusal(404)]], 2),
     deletes("throttled once, then not found", [[THROTTLED], [refusal(404)]], 2, err.NotFoundError),
+    deletes("reset once, then not found by a proxy", [[RESET], [reply(status=404, body=HTML)]], 2, err.NotFoundError),
     deletes("not found at once", [[refusal(404)]], 1, err.NotFoundError),
     deletes("reset always", [[RESET]], 3, err.APIConnectionError, "broke", SENT),
     gets("reset within the headers", [[b"HTTP/1.1 200 OK\r\nContent-", RESET]], 3, err.APIConnectionError, "", SENT),
@@ -187,9 +194,57 @@ BODIES = [
     ),
     gets(
         "cut inside gzip",
-        [[reply(body=CUT_GZIP, headers=[("Content-Encoding", "gzip")])]],
-        2,
-        err.UnreadableResponseError,
+        [[coded(CUT_GZIP, "gzip")]],
+        3,
+        err.IncompleteResponseError,
+        CUT_ANSWER,
+    ),
+    gets("cut inside gzip once, then whole", [[coded(CUT_GZIP, "gzip")], [FINE[list_messages]]], 2),
+    gets(
+        "without the trailer of gzip, and with neither length nor chunks",
+        [[head(200, [("Connection", "close"), ("Content-Encoding", "gzip")]), GZIP[:-8], CLOSE]],
+        3,
+        err.IncompleteResponseError,
+        CUT_ANSWER,
+    ),
+    posts("cut inside gzip", [[coded(gzip.compress(MAILBOX)[:-9], "gzip")]], 1, err.IncompleteResponseError, MAY_EXIST),
+    *(
+        gets(f"gzip {name}", [[coded(body, coding)]], 1)
+        for name, body, coding in (
+            ("with zeros behind it", GZIP + bytes(1_000), "gzip"),
+            ("with junk behind it", GZIP + b"\r\n<!-- 0.2 s -->", "gzip"),
+            ("by its old name", GZIP, "X-GZip"),
+            ("of two members", gzip.compress(MESSAGES[:99]) + gzip.compress(MESSAGES[99:]), "gzip"),
+            ("within deflate", zlib.compress(GZIP), "gzip, deflate"),
+        )
+    ),
+    gets("gzip in slices of one byte", [[Drip(coded(GZIP + b"junk", "gzip"), seconds=0.0)]], 1),
+    gets("deflate as it should be", [[coded(zlib.compress(MESSAGES), "deflate")]], 1),
+    gets("deflate as it often is", [[coded(zlib.compress(MESSAGES, wbits=-15), "deflate")]], 1),
+    gets(
+        "deflate in two header lines",
+        [[reply(body=zlib.compress(GZIP), headers=[("Content-Encoding", "gzip"), ("Content-Encoding", "deflate")])]],
+        1,
+    ),
+    *(
+        gets(
+            f"the encoding {name}",
+            [[coded(BROTLI, name)]],
+            1,
+            err.APIResponseError,
+            f"encoding {name!r}",
+        )
+        for name in ("br", "zstd", "foo")
+    ),
+    gets(
+        "an error in an encoding that was not asked for",
+        [[reply(body=BROTLI, status=502, headers=[("Content-Encoding", "br")])]],
+        3,
+        err.ServerError,
+        "encoding 'br', which was not asked for",
+    ),
+    streams(
+        "in an encoding that was not asked for", [[coded(b"\x0b", "br")]], 1, err.APIResponseError, "the encoding 'br'"
     ),
     gets("cut once, then whole", [[without_length(MESSAGES[:100]), CLOSE], [FINE[list_messages]]], 2),
     gets("whole, with neither length nor chunks", [[without_length(MESSAGES), CLOSE]], 1),
@@ -890,6 +945,12 @@ MEMORY_BOMBS: dict[str, Answer] = {
     "gzip bomb within gzip bomb": [
         reply(
             body=gzip.compress(gzip.compress(bytes(200_000_000), 1), 1),
+            headers=[("Content-Encoding", "gzip, gzip")],
+        )
+    ],
+    "gzip bomb of empty members": [
+        reply(
+            body=gzip.compress(gzip.compress(b"") * 1_000_000, 1),
             headers=[("Content-Encoding", "gzip, gzip")],
         )
     ],

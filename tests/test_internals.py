@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -103,6 +104,86 @@ def test_all_missing_names_are_named_at_once() -> None:
         match=r"no ClientSession._nonsense, ResponseHandler._trifle, ResponseHandler._humbug, on which",
     ):
         check_names(names)
+
+
+UNTIDY = """
+import asyncio, sys
+import aiohttp
+import tempmailg
+
+BODY = b'{"status": true, "messages": []}'
+ANSWERS = {
+    "folded": b"HTTP/1.1 200 OK\\r\\nX-Long: a\\r\\n b\\r\\nContent-Length: 32\\r\\n\\r\\n" + BODY,
+    "no CR": b"HTTP/1.1 200 OK\\nContent-Type: application/json\\nContent-Length: 32\\n\\n" + BODY,
+    "size": b"HTTP/1.1 200 OK\\r\\nTransfer-Encoding: chunked\\r\\n\\r\\n20 \\r\\n" + BODY + b"\\r\\n0\\r\\n\\r\\n",
+    "garbage": b"HTTP/1.1 2x0 OK\\r\\n\\r\\n",
+}
+
+async def outcome(awaitable):
+    try:
+        await awaitable
+    except (tempmailg.TempMailError, aiohttp.ClientError) as error:
+        return type(error).__name__
+    return "read"
+
+async def bare(session, url):
+    async with session.get(url) as answer:
+        await answer.read()
+
+async def ask(name, answer):
+    async def serve(reader, writer):
+        await reader.readuntil(b"\\r\\n\\r\\n")
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    async with aiohttp.ClientSession() as session, tempmailg.AsyncClient("key", base_url=url, max_retries=0) as own:
+        async with tempmailg.AsyncClient("key", base_url=url, max_retries=0, session=session) as borrowing:
+            for client in (own, borrowing):
+                print(name, await outcome(client.list_messages("a@b.example")))
+        print(name, "bare", await outcome(bare(session, url)), file=sys.stderr)
+    server.close()
+    await server.wait_closed()
+
+async def main():
+    for name, answer in ANSWERS.items():
+        await ask(name, answer)
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.parametrize("no_extensions", ["", "1"], ids=["parser in C", "parser in Python"])
+@pytest.mark.parametrize(
+    ("options", "variables", "bare"),
+    [
+        ([], {}, "read"),
+        (["-X", "dev"], {}, "ClientResponseError"),
+        ([], {"PYTHONASYNCIODEBUG": "1"}, "ClientResponseError"),
+    ],
+    ids=["production", "-X dev", "PYTHONASYNCIODEBUG"],
+)
+def test_answers_are_parsed_alike_in_development_and_in_production(
+    options: list[str], variables: dict[str, str], bare: str, no_extensions: str
+) -> None:
+    """Folded headers, lines without CR and blanks behind a size are read in both; others' requests stay untouched."""
+    environment = {**os.environ, "PYTHONASYNCIODEBUG": "", "AIOHTTP_NO_EXTENSIONS": no_extensions, **variables}
+    process = subprocess.run(
+        [sys.executable, *options, "-W", "ignore", "-c", UNTIDY],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+    )
+    assert process.returncode == 0, process.stderr
+    names = ("folded", "no CR", "size")
+    assert process.stdout.splitlines() == [
+        *(f"{name} read" for name in names for _ in range(2)),
+        *["garbage APIResponseError"] * 2,
+    ]
+    assert f"no CR bare {bare}" in process.stderr.splitlines()
 
 
 def test_other_libraries_can_be_checked_alike() -> None:

@@ -14,18 +14,19 @@ from support.fault_server import Answer, FaultServer, reply
 from tempmailg import AsyncClient, NotFoundError, RequestRejectedError, WaitTimeoutError
 
 BOX = "box@example.com"
-MESSAGE = json.loads((Path(__file__).parent / "samples" / "get_message.json").read_bytes())["data"]
+SAMPLES = Path(__file__).parent / "samples"
+MESSAGE = json.loads((SAMPLES / "get_message.json").read_bytes())["data"]
 
-Serve = Callable[[Answer], AbstractAsyncContextManager[AsyncClient]]
+Serve = Callable[..., AbstractAsyncContextManager[AsyncClient]]
 
 
 @pytest.fixture
 def serve() -> Serve:
-    """Give a client of a server that answers everything in the same way."""
+    """Give a client of a server that gives these answers, the last one again and again."""
 
     @asynccontextmanager
-    async def serving(answer: Answer) -> AsyncGenerator[AsyncClient]:
-        async with FaultServer(answer) as server, AsyncClient("key", base_url=server.base_url) as client:
+    async def serving(*answers: Answer) -> AsyncGenerator[AsyncClient]:
+        async with FaultServer(*answers) as server, AsyncClient("key", base_url=server.base_url) as client:
             yield client
 
     return serving
@@ -96,6 +97,26 @@ async def test_a_proxys_404_is_told_from_the_services(serve: Serve) -> None:
                 await client.list_messages(BOX)
             assert caught.value.from_service is from_service
             assert caught.value.request_id == (None if from_service else "8f1a-FRA")
+
+
+@pytest.mark.parametrize("status", [404, 410])
+async def test_a_proxys_404_does_not_count_as_deleted(serve: Serve, status: int) -> None:
+    """A block and `clear` that end with a proxy's page say so; when the service says "not found", all is well."""
+    page = [reply(status=status, body=b"<h1>Not Found</h1>", headers={"Content-Type": "text/html"})]
+    gone = [reply({"status": False, "message": "No such mailbox"}, status=status)]
+    made = [reply(body=(SAMPLES / "create_mailbox.json").read_bytes())]
+    listed = [reply(body=(SAMPLES / "list_messages.json").read_bytes())]
+    async with serve(made, gone) as client, client.temporary_mailbox() as mailbox:
+        assert mailbox.email
+    async with serve(listed, gone) as client:
+        assert (await client.clear(BOX)).deleted > 0
+    async with serve(made, page) as client:
+        with pytest.raises(NotFoundError):
+            async with client.temporary_mailbox():
+                pass
+    async with serve(listed, page) as client:
+        with pytest.raises(NotFoundError):
+            await client.clear(BOX)
 
 
 async def test_an_epoch_as_reset_leaves_the_counts(serve: Serve) -> None:

@@ -762,15 +762,33 @@ def test_304_is_told_as_what_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("coding", "is_known"), [("x-gzip", False), ("gzip, gzip", False), ("compress", False), ("GZIP", True)]
+    ("coding", "named"),
+    [
+        ("br", "br"),
+        ("gzip, zstd", "zstd"),
+        ("FOO\x9b", "foo"),
+        ("gzip, gzip, gzip, gzip", "gzip, gzip, gzip, gzip"),
+        *((known, None) for known in ("x-gzip", "gzip, gzip", "GZIP", " deflate", "none", "identity, identity", "")),
+    ],
 )
-def test_an_unknown_coding_is_named(coding: str, *, is_known: bool) -> None:
-    """A body that nobody could decode is told by its coding, not as bad JSON."""
-    response = answer(body=b"\x1f\x8b", headers={"Content-Encoding": coding})
-    with pytest.raises(err.APIResponseError) as caught:
+@pytest.mark.parametrize("status", [200, 502])
+def test_an_encoding_that_was_not_asked_for_is_named(coding: str, named: str | None, status: int) -> None:
+    """A body that nobody can decode is reported by its encoding, neither as bad JSON nor as the service's words."""
+    response = answer(body=b"\x1f\x8b", headers={"Content-Encoding": coding}, status=status)
+    with pytest.raises(err.TempMailError) as caught:
         wire.decode(endpoints.list_messages(BOX), response)
-    assert ("no valid JSON" in str(caught.value)) == is_known
-    assert (f"its Content-Encoding '{coding}' is not known here" in str(caught.value)) != is_known
+    assert (f"in the encoding {named!r}, which was not asked for" in str(caught.value)) == (named is not None)
+    assert ("not asked for" in str(caught.value)) == (named is not None)
+    assert type(caught.value) is {
+        (200, True): err.UnreadableResponseError,
+        (200, False): err.APIResponseError,
+    }.get((status, named is None), err.ServerError)
+
+
+def test_a_body_that_is_json_is_read_whatever_encoding_it_claims() -> None:
+    """Servers that name a character set in `Content-Encoding` are understood."""
+    response = answer({"messages": []}, headers={"Content-Encoding": "utf-8"})
+    assert wire.decode(endpoints.list_messages(BOX), response) == []
 
 
 json_values = st.recursive(

@@ -201,8 +201,9 @@ class Session:
         """Forget a mailbox if the service says in the block that it is gone; the error passes on."""
         try:
             yield
-        except (MailboxGoneError, NotFoundError):
-            self._forget(email)
+        except (MailboxGoneError, NotFoundError) as error:
+            if isinstance(error, MailboxGoneError) or error.from_service:
+                self._forget(email)
             raise
 
     def _forget(self, email: str) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
 from attrs import frozen
 
-from tempmailg import _errors as err
+from tempmailg._core import gone_is_fine
 from tempmailg._models import Mailbox
 from tempmailg._public import public
 
@@ -48,12 +47,12 @@ async def clear(client: _Client, mailbox: Mailbox | str, *, keep_address: bool) 
     """Empty a mailbox; see `AsyncClient.clear`."""
     messages = {message.id: message for message in await client.list_messages(mailbox)}
     if not keep_address and len(messages) > ANOTHER:
-        with suppress(err.NotFoundError):  # it has expired meanwhile, which is as good
+        with gone_is_fine():  # it has expired meanwhile, which is as good
             await client.delete_mailbox(mailbox)
         return Cleared(await client.create_mailbox(), len(messages), 1 + ANOTHER)
     requests = 1
     for message in messages.values():
-        with suppress(err.NotFoundError):  # somebody else has deleted it
+        with gone_is_fine():  # somebody else has deleted it
             await client.delete_message(message)
             requests += 1
     return Cleared(mailbox, len(messages), requests)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from enum import Enum
 
 from tempmailg import _errors as err
 
-__all__ = ["Verdict", "is_from_service", "verdict_of"]
+__all__ = ["Verdict", "verdict_of"]
 
 
 class Verdict(Enum):
@@ -27,15 +26,7 @@ def verdict_of(error: err.TempMailError) -> Verdict:
     if isinstance(error, (err.ClientClosedError, err.ConfigurationError)):
         return Verdict.LOCAL
     if isinstance(error, err.NotFoundError):
-        return Verdict.GONE if is_from_service(error) else Verdict.PASSING
+        return Verdict.GONE if error.from_service else Verdict.PASSING
     if isinstance(error, (err.AuthenticationError, err.PermissionDeniedError)):
-        return Verdict.REFUSED if is_from_service(error) else Verdict.PASSING
+        return Verdict.REFUSED if error.from_service else Verdict.PASSING
     return Verdict.PASSING
-
-
-def is_from_service(error: err.TempMailError) -> bool:
-    """Say whether an error status came with the service's own JSON, and not with the page of some proxy."""
-    try:
-        return isinstance(json.loads(error.body), dict)
-    except ValueError:
-        return error.body.startswith('{"')  # cut, since errors keep the beginning only

@@ -14,7 +14,7 @@ from tempmailg._public import public
 from tempmailg._retry import may_retry
 from tempmailg._waiting._beside import answer_of
 from tempmailg._waiting._criteria import fingerprint, summary
-from tempmailg._waiting._finality import Verdict, is_from_service, verdict_of
+from tempmailg._waiting._finality import Verdict, verdict_of
 from tempmailg._waiting._inbox import Listener, MailboxRef, age_of
 from tempmailg._waiting._made import ref_of
 from tempmailg._waiting._poller import Poller
@@ -168,7 +168,7 @@ async def _ids_at(ref: MailboxRef, caller: Caller) -> list[str]:
         try:
             messages, _ = await caller.fetch(endpoints.list_messages(ref.email), {}, wire.decode_messages)
         except (err.NotFoundError, err.AuthenticationError, err.PermissionDeniedError) as error:
-            if attempt == BASELINE_TRIES or (attempt > 1 and is_from_service(error)):
+            if attempt == BASELINE_TRIES or (attempt > 1 and error.from_service):
                 raise _gone(ref, error) if verdict_of(error) is Verdict.GONE else error from None
             transport = caller.core.transport
             await transport.sleep(fault_delay(attempt, transport.random()))

@@ -30,6 +30,7 @@ __all__ = [
     "FaultServer",
     "Pause",
     "Seen",
+    "Step",
     "closed_port",
     "head",
     "reply",
