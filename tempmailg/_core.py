@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeVar
 
 from attrs import field, frozen
@@ -20,7 +21,7 @@ from tempmailg._retry import RetryBudget, retry_delay, was_not_processed
 from tempmailg.transport import Request, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Mapping
     from datetime import datetime
 
     from tempmailg._endpoints import Call
@@ -192,17 +193,13 @@ class Caller:
         state = " closed" if core.closed else ""
         return f"{where} timeout={self.timeout:g} max_retries={self.max_retries}{state}"
 
-    async def call(self, call: Call[T]) -> T:
+    def call(self, call: Call[T]) -> Coroutine[Any, Any, T]:
         """Send a call and return its result.
 
         Raises:
             TempMailError: Every attempt that the rules allow has failed; this is the last failure.
         """
-
-        async def send(attempts: CallAttempts) -> T:
-            return wire.decode(call, await self._request(attempts, {}))
-
-        return await self.with_retries(call, send)
+        return self.fetch(call, {}, partial(wire.decode, call))
 
     async def delete(self, call: Call[None]) -> None:
         """Send a deletion; "not found" after an attempt that may have done the work is success.
@@ -211,35 +208,29 @@ class Caller:
             TempMailError: As in `call`.
         """
         attempts = CallAttempts(call, self)
-
-        async def send(attempts: CallAttempts) -> None:
-            wire.decode(call, await self._request(attempts, {}))
-
         try:
-            await self._run(attempts, send)
+            await self._run(attempts, partial(self._request, {}, partial(wire.decode, call)))
         except err.NotFoundError:
             if not attempts.may_have_run:
                 raise
 
-    async def fetch(self, call: Call[Any], headers: Mapping[str, str], read: Callable[[Response], T]) -> T:
+    def fetch(
+        self, call: Call[Any], headers: Mapping[str, str], read: Callable[[Response], T]
+    ) -> Coroutine[Any, Any, T]:
         """Send a call with further headers and return what `read` makes of the answer, whatever its status.
 
         Raises:
             TempMailError: As in `call`; what `read` raises counts as a failure of the attempt.
         """
+        return self.with_retries(call, partial(self._request, headers, read))
 
-        async def send(attempts: CallAttempts) -> T:
-            return read(await self._request(attempts, headers))
-
-        return await self.with_retries(call, send)
-
-    async def _request(self, attempts: CallAttempts, headers: Mapping[str, str]) -> Response:
+    async def _request(self, headers: Mapping[str, str], read: Callable[[Response], T], attempts: CallAttempts) -> T:
         core = self.core
         response = await core.transport.request(
             _request_of(attempts.call, core, headers), timeout=attempts.left, max_bytes=wire.MAX_BODY
         )
         attempts.record_answer(response.status, response.headers)
-        return response
+        return read(response)
 
     async def open_once(self, attempts: CallAttempts, headers: Mapping[str, str]) -> ResponseStream:
         """Send a call a single time and return when the headers of a successful answer are there."""
@@ -256,9 +247,9 @@ class Caller:
             stream.close()
         raise wire.status_error(Response(stream.status, stream.headers, body))
 
-    async def with_retries(self, call: Call[Any], send: Callable[[CallAttempts], Awaitable[T]]) -> T:
+    def with_retries(self, call: Call[Any], send: Callable[[CallAttempts], Awaitable[T]]) -> Coroutine[Any, Any, T]:
         """Have `send` make attempts at a call until one succeeds or the rules allow no further one."""
-        return await self._run(CallAttempts(call, self), send)
+        return self._run(CallAttempts(call, self), send)
 
     async def _run(self, attempts: CallAttempts, send: Callable[[CallAttempts], Awaitable[T]]) -> T:
         while True:
