@@ -172,9 +172,8 @@ class AiohttpTransport:
         """See `Transport.sleep`."""
         await asyncio.sleep(seconds)
 
-    def now(self) -> float:
-        """See `Transport.now`."""
-        return time.monotonic()
+    now = staticmethod(time.monotonic)
+    """See `Transport.now`."""
 
     def utcnow(self) -> datetime:
         """See `Transport.utcnow`."""
@@ -386,8 +385,10 @@ class _Connector(ConnectionPool):
 
     def may_use(self, key: ConnectionKey) -> bool:
         """Return whether the attempt may use the kept connection whose turn it is."""
+        if self.keeps:
+            return True
         attempt = _current_attempt.get()
-        return bool(self.keeps) or attempt is None or attempt.is_safe or self.idle_of_oldest(key) >= PROBATION
+        return attempt is None or attempt.is_safe or self.idle_of_oldest(key) >= PROBATION
 
     def is_usable(self, connection: Connection) -> bool:
         """Return whether nothing came in on a kept connection since its last answer.

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeVar
 
 from attrs import field, frozen
@@ -21,7 +22,7 @@ from tempmailg._retry import RetryBudget, retry_delay, was_not_processed
 from tempmailg.transport import Request, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Generator, Mapping
+    from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
     from datetime import datetime
 
     from tempmailg._endpoints import Call
@@ -217,17 +218,13 @@ class Caller:
         state = " closed" if core.closed else ""
         return f"{where} timeout={self.timeout:g} max_retries={self.max_retries}{state}"
 
-    async def call(self, call: Call[T]) -> T:
+    def call(self, call: Call[T]) -> Coroutine[Any, Any, T]:
         """Send a call and return its result.
 
         Raises:
             TempMailError: Every attempt that the rules allow has failed; this is the last failure.
         """
-
-        async def send(attempts: CallAttempts) -> T:
-            return wire.decode(call, await self._request(attempts, {}))
-
-        return self._recorded(call, await self.with_retries(call, send))
+        return self.fetch(call, {}, self._reader(call))
 
     async def make(self, call: Call[T], undo: Callable[[T], Awaitable[None]]) -> T:
         """Send a call that makes something; cancelled while its request is under way, take back what the answer names.
@@ -239,26 +236,34 @@ class Caller:
         Raises:
             TempMailError: As in `call`.
         """
+        read = self._reader(call)
 
         async def send(attempts: CallAttempts) -> T:
-            request = asyncio.create_task(self._request(attempts, {}))
+            request = asyncio.create_task(self._request({}, read, attempts))
             try:
                 await asyncio.wait((request,))
-                return wire.decode(call, request.result())
+                return request.result()
             except asyncio.CancelledError:
-                await _undone(call, request, undo)
+                await _undone(request, undo)
                 raise
             finally:
                 await _ended(request)
                 del request  # it holds its error, whose traceback holds this frame
 
-        return self._recorded(call, await self.with_retries(call, send))
+        return await self.with_retries(call, send)
 
-    def _recorded(self, call: Call[T], result: T) -> T:
-        """Return what a call has made, and remember a mailbox as this client's own."""
-        if isinstance(result, Mailbox) and call.makes_mailbox:
-            self.core.record_made(result)
-        return result
+    def _reader(self, call: Call[T]) -> Callable[[Response], T]:
+        """Return what decodes the answer to a call; a mailbox that the call has made is remembered as this client's."""
+        if not call.makes_mailbox:
+            return partial(wire.decode, call)
+
+        def read(response: Response) -> T:
+            made = wire.decode(call, response)
+            if isinstance(made, Mailbox):
+                self.core.record_made(made)
+            return made
+
+        return read
 
     async def delete(self, call: Call[None]) -> None:
         """Send a deletion; the service's own "not found" after an attempt that may have done the work is success.
@@ -267,35 +272,29 @@ class Caller:
             TempMailError: As in `call`.
         """
         attempts = CallAttempts(call, self)
-
-        async def send(attempts: CallAttempts) -> None:
-            wire.decode(call, await self._request(attempts, {}))
-
         try:
-            await self._run(attempts, send)
+            await self._run(attempts, partial(self._request, {}, partial(wire.decode, call)))
         except err.NotFoundError as error:
             if not (attempts.may_have_run and error.from_service):
                 raise
 
-    async def fetch(self, call: Call[Any], headers: Mapping[str, str], read: Callable[[Response], T]) -> T:
+    def fetch(
+        self, call: Call[Any], headers: Mapping[str, str], read: Callable[[Response], T]
+    ) -> Coroutine[Any, Any, T]:
         """Send a call with further headers and return what `read` makes of the answer, whatever its status.
 
         Raises:
             TempMailError: As in `call`; what `read` raises counts as a failure of the attempt.
         """
+        return self.with_retries(call, partial(self._request, headers, read))
 
-        async def send(attempts: CallAttempts) -> T:
-            return read(await self._request(attempts, headers))
-
-        return await self.with_retries(call, send)
-
-    async def _request(self, attempts: CallAttempts, headers: Mapping[str, str]) -> Response:
+    async def _request(self, headers: Mapping[str, str], read: Callable[[Response], T], attempts: CallAttempts) -> T:
         core = self.core
         response = await core.transport.request(
             _request_of(attempts.call, core, headers), timeout=attempts.left, max_bytes=wire.MAX_BODY
         )
         attempts.record_answer(response.status, response.headers)
-        return response
+        return read(response)
 
     async def open_once(self, attempts: CallAttempts, headers: Mapping[str, str]) -> ResponseStream:
         """Send a call a single time and return when the headers of a successful answer are there."""
@@ -312,9 +311,9 @@ class Caller:
             stream.close()
         raise wire.status_error(Response(stream.status, stream.headers, body))
 
-    async def with_retries(self, call: Call[Any], send: Callable[[CallAttempts], Awaitable[T]]) -> T:
+    def with_retries(self, call: Call[Any], send: Callable[[CallAttempts], Awaitable[T]]) -> Coroutine[Any, Any, T]:
         """Have `send` make attempts at a call until one succeeds or the rules allow no further one."""
-        return await self._run(CallAttempts(call, self), send)
+        return self._run(CallAttempts(call, self), send)
 
     async def _run(self, attempts: CallAttempts, send: Callable[[CallAttempts], Awaitable[T]]) -> T:
         while True:
@@ -455,15 +454,15 @@ def _request_of(call: Call[Any], core: ClientState, headers: Mapping[str, str]) 
     return Request(call.method, call.target, {**core.headers, **headers} if headers else core.headers)
 
 
-async def _undone(call: Call[T], request: asyncio.Task[Response], undo: Callable[[T], Awaitable[None]]) -> None:
+async def _undone(request: asyncio.Task[T], undo: Callable[[T], Awaitable[None]]) -> None:
     """Wait a little for the answer to a request and take back what it made; another cancellation ends that at once."""
     with suppress(Exception):  # whatever fails here, what passes on is the cancellation
         async with asyncio.timeout(GRACE):
             await asyncio.wait((request,))
-            await undo(wire.decode(call, request.result()))
+            await undo(request.result())
 
 
-async def _ended(request: asyncio.Task[Response]) -> None:
+async def _ended(request: asyncio.Task[Any]) -> None:
     """End a request for whose answer nobody waits any more."""
     if not request.done():
         request.cancel()

@@ -18,10 +18,10 @@ __all__ = ["Deadlines"]
 class Deadlines:
     """The deadlines of one event loop, as context managers: ``with deadlines.within(30.0): …``."""
 
-    __slots__ = ("_armed_for", "_blocks", "_loop", "_timer")
+    __slots__ = ("_armed_for", "_blocks", "_timer", "loop")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+        self.loop: asyncio.AbstractEventLoop = loop
         self._blocks: dict[_Block, float] = {}  # each with the moment at which it must end
         self._timer: asyncio.TimerHandle | None = None
         self._armed_for = 0.0
@@ -37,7 +37,7 @@ class Deadlines:
 
     def put(self, block: _Block, seconds: float) -> None:
         """Add a block that begins."""
-        moment = self._blocks[block] = self._loop.time() + seconds
+        moment = self._blocks[block] = self.loop.time() + seconds
         if self._timer is None or moment < self._armed_for:
             self._arm(moment)
 
@@ -52,11 +52,11 @@ class Deadlines:
 
     def _arm(self, moment: float) -> None:
         self._disarm()
-        self._timer, self._armed_for = self._loop.call_at(moment, self._end_due), moment
+        self._timer, self._armed_for = self.loop.call_at(moment, self._end_due), moment
 
     def _end_due(self) -> None:
         self._timer = None
-        now = self._loop.time()
+        now = self.loop.time()
         for block in [block for block, moment in self._blocks.items() if moment <= now]:
             self.take_out(block)
             block.interrupt()
@@ -75,9 +75,10 @@ class _Block:
         self._interrupted = False
 
     def __enter__(self) -> None:
-        self._task = cast("asyncio.Task[Any]", asyncio.current_task())
+        deadlines = self._deadlines
+        self._task = cast("asyncio.Task[Any]", asyncio.current_task(deadlines.loop))
         self._cancelling = self._task.cancelling()
-        self._deadlines.put(self, self._seconds)
+        deadlines.put(self, self._seconds)
 
     def __exit__(
         self, error_type: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

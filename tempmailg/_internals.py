@@ -165,7 +165,8 @@ class ConnectionPool(aiohttp.TCPConnector):
 
         What a server sends unasked (408 before it hangs up, a second answer) would be taken for the next answer.
         """
-        return connection.protocol is None or not connection.protocol.should_close
+        protocol = connection.protocol
+        return protocol is None or not protocol.should_close
 
     def may_use(self, key: ConnectionKey) -> bool:  # noqa: ARG002 - for those who decide by it
         """Return whether the kept connection whose turn it is may be used; else a new one is made."""

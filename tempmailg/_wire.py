@@ -6,7 +6,7 @@ Decoding is tolerant exactly where the API's reference is, and strict elsewhere.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from attrs import evolve
 
@@ -53,8 +53,8 @@ def decode(call: Call[T], response: Response) -> T:
         RequestRejectedError: The answer says that the request failed.
         APIResponseError: The answer is none that the API's reference describes.
     """
-    read = _READERS.get(call.returns)
-    return cast("T", _value(response, call.returns) if read is None else read(response))
+    read: Callable[[Response], T] | None = _READERS.get(call.returns)
+    return _value(response, call.returns) if read is None else read(response)
 
 
 def decode_messages(response: Response) -> tuple[list[Message], list[err.APIResponseError]]:
@@ -70,7 +70,7 @@ def decode_messages(response: Response) -> tuple[list[Message], list[err.APIResp
     items = _raised(_raw_messages(response))
     good = [_quick_message(item) for item in items]
     if all(good):
-        return cast("list[Message]", good), []
+        return good, []  # type: ignore[return-value] # pyright: ignore[reportReturnType] - there is no None in it
     return _readable_messages(response, items, good)
 
 
@@ -145,6 +145,8 @@ def _raw_value(response: Response) -> Any:  # noqa: ANN401 - JSON can be anythin
 
 def _raw_messages(response: Response) -> list[Any] | err.TempMailError:
     found = _field(response, "messages")
+    if type(found) is list:
+        return found  # pyright: ignore[reportUnknownVariableType] - JSON can be anything
     if isinstance(found, err.TempMailError):
         return found
     items = as_list(found)
@@ -161,9 +163,9 @@ def _raw_nothing(response: Response) -> err.TempMailError | None:
 
 def _field(response: Response, name: str) -> Any:  # noqa: ANN401 - JSON can be anything
     envelope = _failure(response) or _envelope(response)
-    if isinstance(envelope, err.TempMailError) or name in envelope:
-        return envelope if isinstance(envelope, err.TempMailError) else envelope[name]
-    return unusable(response, f"the field {name!r} is missing")
+    if isinstance(envelope, err.TempMailError):
+        return envelope
+    return envelope[name] if name in envelope else unusable(response, f"the field {name!r} is missing")
 
 
 def _failure(response: Response) -> err.TempMailError | None:
@@ -179,7 +181,7 @@ def _envelope(response: Response) -> dict[str, Any] | err.TempMailError:
         return _not_json(response, err.APIResponseError)
     if not isinstance(answer, dict):
         return unusable(response, expected("an object", answer))
-    envelope = cast("dict[str, Any]", answer)
+    envelope: dict[str, Any] = answer  # pyright: ignore[reportUnknownVariableType] - the same
     if _is_refusal(envelope):
         return rejected(response, reason_in(envelope))
     return envelope
@@ -192,7 +194,7 @@ def _is_refusal(envelope: dict[str, Any]) -> bool:
 
 
 def _is_success(said: object) -> bool:
-    return said is None or (isinstance(said, (int, str)) and str(said).lower() in _SUCCESS)
+    return said is None or said is True or (isinstance(said, (int, str)) and str(said).lower() in _SUCCESS)
 
 
 def _is_complaint(said: object) -> bool:
