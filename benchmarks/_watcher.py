@@ -45,25 +45,25 @@ def _boxes(count: int, name: str = "box") -> list[str]:
 
 
 async def deliveries(client: AsyncClient, *, mailboxes: int, messages: int) -> dict[str, Any]:
-    """Watch mailboxes until all their messages are told, and measure the memory that each takes."""
+    """Watch mailboxes until all their messages are delivered, and measure the memory that each takes."""
     await _watch_until(client, _boxes(_WARM, "warm"), _WARM)
     before, begun, cpu = _resident(), time.monotonic(), time.process_time()
     async with client.watch(*_boxes(mailboxes)) as watch:
-        told = 0
+        delivered = 0
         async for _message in watch:
-            told += 1
-            if told == mailboxes * messages:
+            delivered += 1
+            if delivered == mailboxes * messages:
                 break
         seconds = time.monotonic() - begun
         seen = watch.seen()
         with suppress(TimeoutError):
             async with asyncio.timeout(2):
-                await anext(watch)  # a message told twice would be here
-                told += 1
+                await anext(watch)  # a message delivered twice would be here
+                delivered += 1
         after = _resident()
         polls = watch.health.polls
     return {
-        "told": told,
+        "delivered": delivered,
         "distinct": sum(len(set(ids)) for ids in seen.values()) + 1,  # the last one is not seen before the next
         "seconds": seconds,
         "polls": polls,

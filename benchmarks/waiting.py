@@ -1,4 +1,4 @@
-"""What waiting costs: how late a message is told, what it takes of the quota, of memory and of the processor.
+"""What waiting costs: how late a message is delivered, what it takes of the quota, of memory and of the processor.
 
 ``python -m benchmarks.waiting [--short] [--json FILE] [--plot FILE]``
 """
@@ -204,7 +204,7 @@ def _delivered(*, short: bool) -> Measure:
     wanted = mailboxes * (plan.held + plan.arriving)
     figures = {
         "messages": wanted,
-        "told": result["told"],
+        "delivered": result["delivered"],
         "distinct": result["distinct"],
         "seconds": result["seconds"],
         "polls/s": result["polls"] / result["seconds"],
@@ -212,7 +212,7 @@ def _delivered(*, short: bool) -> Measure:
         "bytes/mailbox": result["memory_each"],
     }
     goals = [
-        Goal("messages told, of all", 1.0, spread([result["told"] / wanted])),
+        Goal("messages told, of all", 1.0, spread([result["delivered"] / wanted])),
         Goal("messages told, of all", 1.0, spread([result["distinct"] / wanted]), at_most=False),
         Goal("resident bytes of a mailbox", 2_048, spread([result["memory_each"]])),
     ]
@@ -299,7 +299,7 @@ def _fleet_row(name: str, count: Count) -> Row:
 
 
 def plot(costs: Mapping[str, Cost]) -> str:
-    """Return a picture as SVG: what a wait costs, over how late its message is told."""
+    """Return a picture as SVG: what a wait costs, over how late its message is delivered."""
     points = {name: (cost.requests, cost.delay) for name, cost in costs.items()}
     right = 1.1 * max(x for x, _ in points.values())
     top = 1.1 * max(y for _, y in points.values())
