@@ -1,6 +1,6 @@
 """The contestants: this client, and what people would write instead, all doing the same work.
 
-Each looks into a mailbox (`GET /messages`) and returns its messages: typed values with aware times, except those that
+Each lists a mailbox (`GET /messages`) and returns its messages: typed values with aware times, except those that
 say "json" only, which stop at dictionaries. The parent process checks that all typed ones decode the same fields
 (`fields_of`). Each runs in a process of its own (`_worker`), so that no library can slow another down, and the extra
 `fast` can be there for one and missing for its neighbour.
@@ -21,13 +21,13 @@ __all__ = ["ASYNC", "BLOCKING", "CONTESTANTS", "Contestant"]
 KEY: Final = "benchmark-key"
 HEADERS: Final = {"Authorization": f"Bearer {KEY}", "Accept": "application/json"}
 
-AsyncLook = Callable[[str], Awaitable[object]]
-Look = Callable[[str], object]
+AsyncList = Callable[[str], Awaitable[object]]
+List = Callable[[str], object]
 
 
 @dataclass(frozen=True)
 class Contestant:
-    """One way to look into a mailbox.
+    """One way to list a mailbox.
 
     Args:
         name: As the tables show it.
@@ -35,12 +35,12 @@ class Contestant:
         blocking: The same for a blocking client, which gives a plain function.
         typed: Whether messages become typed values.
         needs: The modules without which it cannot take part.
-        hides: The modules that must look as if they were not installed.
+        hides: The modules that must seem not to be installed.
     """
 
     name: str
-    asynchronous: Callable[[str], AbstractAsyncContextManager[AsyncLook]] | None = None
-    blocking: Callable[[str], AbstractContextManager[Look]] | None = None
+    asynchronous: Callable[[str], AbstractAsyncContextManager[AsyncList]] | None = None
+    blocking: Callable[[str], AbstractContextManager[List]] | None = None
     typed: bool = True
     needs: tuple[str, ...] = ()
     hides: tuple[str, ...] = ()
@@ -145,7 +145,7 @@ def pydantic_reader() -> Callable[[bytes], list[Any]]:
 
 
 @asynccontextmanager
-async def tempmailg_async(base_url: str) -> AsyncGenerator[AsyncLook]:
+async def tempmailg_async(base_url: str) -> AsyncGenerator[AsyncList]:
     """Use this client."""
     import tempmailg
 
@@ -154,66 +154,66 @@ async def tempmailg_async(base_url: str) -> AsyncGenerator[AsyncLook]:
 
 
 @asynccontextmanager
-async def floor(base_url: str) -> AsyncGenerator[AsyncLook]:
+async def floor(base_url: str) -> AsyncGenerator[AsyncList]:
     """Speak just enough HTTP, and decode the JSON."""
     from benchmarks._floor import FloorClient
 
     async with FloorClient(base_url, KEY) as client:
 
-        async def look(mailbox: str) -> object:
+        async def listed(mailbox: str) -> object:
             return json.loads(await client.get_messages(mailbox))["messages"]
 
-        yield look
+        yield listed
 
 
 @asynccontextmanager
-async def aiohttp_json(base_url: str) -> AsyncGenerator[AsyncLook]:
+async def aiohttp_json(base_url: str) -> AsyncGenerator[AsyncList]:
     """Use aiohttp as its documentation does."""
     import aiohttp
 
     url = f"{base_url}/messages"
     async with aiohttp.ClientSession(headers=HEADERS) as session:
 
-        async def look(mailbox: str) -> object:
+        async def listed(mailbox: str) -> object:
             async with session.get(url, params={"email": mailbox}) as response:
                 answer = await response.json()
                 return answer["messages"]
 
-        yield look
+        yield listed
 
 
 @asynccontextmanager
-async def aiohttp_dataclasses(base_url: str) -> AsyncGenerator[AsyncLook]:
+async def aiohttp_dataclasses(base_url: str) -> AsyncGenerator[AsyncList]:
     """Use aiohttp as its documentation does, and read the messages by hand."""
     import aiohttp
 
     url = f"{base_url}/messages"
     async with aiohttp.ClientSession(headers=HEADERS) as session:
 
-        async def look(mailbox: str) -> object:
+        async def listed(mailbox: str) -> object:
             async with session.get(url, params={"email": mailbox}) as response:
                 return by_hand(await response.json())
 
-        yield look
+        yield listed
 
 
 @asynccontextmanager
-async def httpx_async(base_url: str) -> AsyncGenerator[AsyncLook]:
+async def httpx_async(base_url: str) -> AsyncGenerator[AsyncList]:
     """Use httpx and pydantic."""
     import httpx
 
     read = pydantic_reader()
     async with httpx.AsyncClient(base_url=base_url, headers=HEADERS) as client:
 
-        async def look(mailbox: str) -> object:
+        async def listed(mailbox: str) -> object:
             response = await client.get("/messages", params={"email": mailbox})
             return read(response.content)
 
-        yield look
+        yield listed
 
 
 @asynccontextmanager
-async def niquests_async(base_url: str) -> AsyncGenerator[AsyncLook]:
+async def niquests_async(base_url: str) -> AsyncGenerator[AsyncList]:
     """Use niquests and read the messages by hand."""
     niquests: Any = importlib.import_module("niquests")  # it stands apart, so the type checkers need not find it
 
@@ -221,18 +221,18 @@ async def niquests_async(base_url: str) -> AsyncGenerator[AsyncLook]:
     async with niquests.AsyncSession() as session:
         session.headers.update(HEADERS.items())
 
-        async def look(mailbox: str) -> object:
+        async def listed(mailbox: str) -> object:
             response = await session.get(url, params={"email": mailbox})
             return by_hand(response.json())
 
-        yield look
+        yield listed
 
 
 # ---------------------------------------------------------------------------------------------------- blocking
 
 
 @contextmanager
-def tempmailg_blocking(base_url: str) -> Generator[Look]:
+def tempmailg_blocking(base_url: str) -> Generator[List]:
     """Use this client's blocking twin."""
     import tempmailg
 
@@ -241,7 +241,7 @@ def tempmailg_blocking(base_url: str) -> Generator[Look]:
 
 
 @contextmanager
-def httpx_blocking(base_url: str) -> Generator[Look]:
+def httpx_blocking(base_url: str) -> Generator[List]:
     """Use httpx and pydantic."""
     import httpx
 
@@ -251,7 +251,7 @@ def httpx_blocking(base_url: str) -> Generator[Look]:
 
 
 @contextmanager
-def requests_blocking(base_url: str) -> Generator[Look]:
+def requests_blocking(base_url: str) -> Generator[List]:
     """Use requests and read the messages by hand."""
     import requests
 
@@ -262,7 +262,7 @@ def requests_blocking(base_url: str) -> Generator[Look]:
 
 
 @contextmanager
-def niquests_blocking(base_url: str) -> Generator[Look]:
+def niquests_blocking(base_url: str) -> Generator[List]:
     """Use niquests and read the messages by hand."""
     niquests: Any = importlib.import_module("niquests")  # it stands apart, so the type checkers need not find it
 
@@ -273,7 +273,7 @@ def niquests_blocking(base_url: str) -> Generator[Look]:
 
 
 @contextmanager
-def urllib3_blocking(base_url: str) -> Generator[Look]:
+def urllib3_blocking(base_url: str) -> Generator[List]:
     """Use urllib3 and read the messages by hand."""
     import urllib3
 

@@ -1,4 +1,4 @@
-"""The process in which one contestant runs: it is told over its standard input what to do, and tells what it took."""
+"""The process in which one contestant runs: it reads from its standard input what to do, and reports what that took."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from benchmarks._harness import Sample
 from benchmarks._mail import MAILBOX
 
 if TYPE_CHECKING:
-    from benchmarks._contestants import AsyncLook, Contestant
+    from benchmarks._contestants import AsyncList, Contestant
 
 __all__ = ["Worker", "why_not"]
 
@@ -55,8 +55,8 @@ class Worker:
         line = self._process.stdout.readline()
         if not line:
             raise RuntimeError(f"a contestant ended early: {self._process.args!r}")
-        told: dict[str, Any] = json.loads(line)
-        return told
+        report: dict[str, Any] = json.loads(line)
+        return report
 
     def __enter__(self) -> Self:
         return self
@@ -123,40 +123,40 @@ def main() -> None:
 
 async def _serve_async(contestant: Contestant, base_url: str, concurrency: int) -> None:
     assert contestant.asynchronous
-    async with contestant.asynchronous(base_url) as look:
-        _tell({"fields": fields_of(await look(MAILBOX)) if contestant.typed else None})
+    async with contestant.asynchronous(base_url) as listed:
+        _report({"fields": fields_of(await listed(MAILBOX)) if contestant.typed else None})
         for line in sys.stdin:  # blocks the loop, and is meant to: nothing may run between two rounds
             calls = int(line)
             begun = time.perf_counter(), time.process_time()
             await asyncio.gather(
-                *(_look_often(look, f"box{task}@example.com", calls // concurrency) for task in range(concurrency))
+                *(_list_often(listed, f"box{task}@example.com", calls // concurrency) for task in range(concurrency))
             )
             _tell_sample(calls // concurrency * concurrency, begun)
 
 
-async def _look_often(look: AsyncLook, mailbox: str, times: int) -> None:
+async def _list_often(listed: AsyncList, mailbox: str, times: int) -> None:
     for _ in range(times):
-        await look(mailbox)
+        await listed(mailbox)
 
 
 def _serve_blocking(contestant: Contestant, base_url: str) -> None:
     assert contestant.blocking
-    with contestant.blocking(base_url) as look:
-        _tell({"fields": fields_of(look(MAILBOX)) if contestant.typed else None})
+    with contestant.blocking(base_url) as listed:
+        _report({"fields": fields_of(listed(MAILBOX)) if contestant.typed else None})
         for line in sys.stdin:
             calls = int(line)
             begun = time.perf_counter(), time.process_time()
             for _ in range(calls):
-                look(MAILBOX)
+                listed(MAILBOX)
             _tell_sample(calls, begun)
 
 
 def _tell_sample(calls: int, begun: tuple[float, float]) -> None:
     wall, cpu = time.perf_counter() - begun[0], time.process_time() - begun[1]
-    _tell({"calls": calls, "wall": wall, "cpu": cpu})
+    _report({"calls": calls, "wall": wall, "cpu": cpu})
 
 
-def _tell(value: object) -> None:
+def _report(value: object) -> None:
     print(json.dumps(value, default=str), flush=True)
 
 

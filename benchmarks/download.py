@@ -1,10 +1,10 @@
 """A large attachment to disk: this client beside curl, wget and the service's own sample.
 
-nginx serves one file on loopback, and everybody saves it to the same disk, in turns. Python's contestants run each in
-a process of their own, where a small file comes first, so that neither imports nor the first connection count; curl
-tells its own time. The file of one run is removed, and the disk left to settle, before the next begins; then as much is
-written and removed again, since a virtual machine's unused memory may be with its host, and the first to need it would
-wait.
+nginx serves one file on loopback, and everybody saves it to the same disk, in turns. Python's contestants run each in a
+process of their own, where a small file comes first, so that neither imports nor the first connection count; curl
+reports its own time. The file of one run is removed, and the disk left to settle, before the next begins; then as much
+is written and removed again, since a virtual machine's unused memory may be with its host, and the first to need it
+would wait.
 """
 
 from __future__ import annotations
@@ -317,7 +317,7 @@ class _Memory:
 
 
 def main(work: str, origin: str, target: str) -> None:
-    """Do one contestant's work once and tell what it took."""
+    """Do one contestant's work once and report what it took."""
     works: dict[str, Callable[[str, Path], Taken]] = {
         "asynchronous": lambda origin, target: asyncio.run(_asynchronous(origin, target)),
         "blocking": _blocking,

@@ -1,4 +1,4 @@
-"""Looking into a mailbox (`GET /messages`): what a call costs beside what people would write instead."""
+"""Listing a mailbox (`GET /messages`): what a call costs beside what people would write instead."""
 
 from __future__ import annotations
 

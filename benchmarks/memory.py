@@ -57,8 +57,8 @@ def _flat(origin: str, *, short: bool) -> Measure:
 
 def _process(name: str, base_url: str, *, calls: int) -> dict[str, int]:
     command = [sys.executable, "-m", "benchmarks.memory", name, base_url, str(calls)]
-    told: dict[str, int] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return told
+    report: dict[str, int] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return report
 
 
 # ---------------------------------------------------------------------------------------------------- in the process
@@ -69,17 +69,17 @@ async def _live(name: str, base_url: str, calls: int) -> None:
     for module in contestant.hides:
         sys.modules[module] = None  # type: ignore[assignment] # an import of it now fails as if it were missing
     assert contestant.asynchronous
-    async with contestant.asynchronous(base_url) as look:
+    async with contestant.asynchronous(base_url) as listed:
         for _ in range(max(1, calls // 10)):
-            await look(MAILBOX)
+            await listed(MAILBOX)
         begin = _resident()
         for _ in range(calls - calls // 10):
-            await look(MAILBOX)
+            await listed(MAILBOX)
         print(json.dumps({"begin": begin, "end": _resident()}))
 
 
 def _resident() -> int:
-    """Return the resident memory of this process in bytes; its peak where the system does not tell the present one."""
+    """Return the resident memory of this process in bytes; its peak where the system reports only that."""
     gc.collect()
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])

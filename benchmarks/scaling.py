@@ -1,4 +1,4 @@
-"""One client and ever more mailboxes: does a look cost the same for one as for ten thousand?"""
+"""One client and ever more mailboxes: does a list cost the same for one as for ten thousand?"""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from benchmarks._worker import Worker
 __all__ = ["measures"]
 
 MAILBOXES: Final = (1, 10, 100, 1_000, 10_000)
-LOOKS: Final = 1_000  # in each round, at least
+LISTS: Final = 1_000  # in each round, at least
 ROUNDS: Final = 5
 CLIENT: Final = "tempmailg"
 BARE: Final = "aiohttp + json"
 
 
 def measures(*, short: bool) -> list[Measure]:
-    """Measure looks at 1 to 10,000 mailboxes at once."""
+    """Measure lists of 1 to 10,000 mailboxes at once."""
     numbers = MAILBOXES[:2] if short else MAILBOXES
     with running_server() as origin, ExitStack() as processes:
         rounds = {
             f"{name}, {number:,}": partial(
                 processes.enter_context(Worker(name, origin + PREFIXES[1], concurrency=number)).run,
-                number if short else max(number, LOOKS),
+                number if short else max(number, LISTS),
             )
             for number in numbers
             for name in (CLIENT, BARE)

@@ -1,4 +1,4 @@
-"""Whether the thread that calls the blocking client has an event loop that it blocks, and who is to be warned of it."""
+"""Whether the thread that calls the blocking client has an event loop that this would block, and the warning of it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def without_warning() -> Generator[None]:
 
 
 def runs_a_loop() -> bool:
-    """Return whether an event loop runs in this thread, be it in another greenlet."""
+    """Return whether an event loop runs in this thread, even if it is in another greenlet."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -50,7 +50,7 @@ def is_blocking() -> bool:
 
 
 def _is_in_cell() -> bool:
-    """Return whether the task is that of a notebook's cell: its loop is there to run cells, one after the other."""
+    """Return whether the task runs a notebook's cell: a notebook's loop is there to run one cell after another."""
     frame: FrameType | None = sys._getframe()  # noqa: SLF001 - inspect.stack() reads source files  # pyright: ignore[reportPrivateUsage]
     while frame is not None:
         code = frame.f_code

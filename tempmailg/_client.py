@@ -629,7 +629,7 @@ class AsyncClient:
             match: A function of the message, plain or async, that must return something true.
 
         Returns:
-            A context manager. Entering it notes which messages are there; if that fails, the block does not run.
+            A context manager. Entering it lists the messages that are there; if that fails, the block does not run.
             Leaving it waits for one that was not there, and puts it into `ExpectedMessage.message`.
 
         Raises:

@@ -429,7 +429,7 @@ class _Call(Generic[T]):
 
 
 class _Process:
-    """What this process has of all this: at most one portal that takes new leases."""
+    """The portals of this process: at most one of them takes new leases."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
@@ -452,7 +452,7 @@ class _Process:
         return portal
 
     def retire(self, portal: Portal, close_client: CloseClient) -> bool:
-        """Strike a lease out; return whether it was the portal's last, and nobody can get a new one."""
+        """Remove a lease; return whether it was the portal's last, and nobody can get a new one."""
         with self.lock:
             portal.leases.discard(close_client)
             portal.forgotten.discard(close_client)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["Preference", "QuotaBook", "QuotaLedger", "ServiceClock"]
 
 Preference: TypeAlias = Literal["fast", "balanced", "thrifty"]
-"""What to care for more: early news, or the quota."""
+"""What matters more: early delivery, or the quota."""
 
 CROWD: Final = 16  # polls under way take at most one sixteenth of what is left, for others share the key
 OUT_OF_ORDER: Final = 64  # answers overtake each other: only a greater rise of what remains is news

@@ -1,4 +1,4 @@
-"""The benchmarks work. What they measure is for people to judge: nothing here looks at a time."""
+"""The benchmarks work. What they measure is for people to judge: nothing here judges a time."""
 
 from __future__ import annotations
 

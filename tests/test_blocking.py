@@ -142,17 +142,17 @@ def test_a_chunk_is_given_as_soon_as_it_is_there() -> None:
 
 
 def test_downloads_land_in_files(client: Client, sandbox: Sandbox, tmp_path: Path) -> None:
-    """Downloads work as in the asynchronous client, and tell their progress."""
+    """Downloads work as in the asynchronous client, and report their progress."""
     key = sandbox.deliver(client.create_mailbox(), attachments=[("a.txt", b"first"), ("b.txt", b"second")])
     message = client.get_message(key)
-    told: list[tuple[int, int | None]] = []
+    reports: list[tuple[int, int | None]] = []
 
-    def tell(received: int, size: int | None) -> None:
-        told.append((received, size))
+    def record(received: int, size: int | None) -> None:
+        reports.append((received, size))
 
-    path = client.download_attachment(message.attachments[0], tmp_path, progress=tell)
+    path = client.download_attachment(message.attachments[0], tmp_path, progress=record)
     assert (path.name, path.read_bytes()) == ("a.txt", b"first")
-    assert told[-1] == (5, 5)
+    assert reports[-1] == (5, 5)
     paths = client.download_attachments(message, tmp_path / "all")
     assert [each.read_bytes() for each in paths] == [b"first", b"second"]
 
@@ -215,13 +215,13 @@ def test_a_watch_tells_each_message_once(client: Client, sandbox: Sandbox) -> No
         assert list(watch) == []
     assert {error.email for error in gone} == {one.email, two.email}
     mailbox = client.create_mailbox()
-    told = sandbox.deliver(mailbox)
+    delivered = sandbox.deliver(mailbox)
     with client.watch(mailbox) as watch:
-        assert [next(watch).id] == [told]
+        assert [next(watch).id] == [delivered]
         sandbox.deliver(mailbox)
         next(watch)
         client.close()
-    assert watch.seen() == {mailbox.email: [told]}
+    assert watch.seen() == {mailbox.email: [delivered]}
 
 
 def test_options_make_siblings(client: Client) -> None:
@@ -563,8 +563,8 @@ def test_a_bad_setting_is_refused_without_showing_the_key() -> None:
     """An error of the constructor has nothing of the key, in its text or in its traceback's frames."""
     with pytest.raises(ConfigurationError) as caught:
         Client("sk-secret", timeout=-1.0)
-    told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
-    frames = [frame for frame in told.stack if frame.filename != __file__]
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    frames = [frame for frame in shown.stack if frame.filename != __file__]
     assert frames
     assert "sk-secret" not in f"{caught.value!r} {[frame.locals for frame in frames]}"
 

@@ -72,7 +72,7 @@ def test_without_click_the_command_says_what_to_install() -> None:
 def test_completions_offer_commands_options_and_values(
     shell: Shell, variables: dict[str, str], offered: list[str]
 ) -> None:
-    """A shell that asks is told the words that fit."""
+    """A shell that asks gets the words that fit."""
     shell.set(_TEMPMAILG_COMPLETE="bash_complete", **variables)
     outcome = shell.run()
     assert (outcome.status, outcome.stdout.splitlines()) == (0, offered)
@@ -90,7 +90,7 @@ def test_the_newest_mailbox_is_offered(shell: Shell) -> None:
 _ASK = {
     "bash": "COMP_WORDS=(tempmailg rm); COMP_CWORD=1; _tempmailg_completion tempmailg; echo ${COMPREPLY[@]}",
     "fish": "complete -C 'tempmailg rm' | string split -f 1 \\t",
-    # zsh completes in its line editor only, so ask what the completion would be told, and that it is registered.
+    # zsh completes in its line editor only, so ask what the completion would get, and that it is registered.
     "zsh": "[[ $_comps[tempmailg] == _tempmailg_completion ]] && "
     "COMP_WORDS='tempmailg rm' COMP_CWORD=1 _TEMPMAILG_COMPLETE=zsh_complete tempmailg | grep '^rm'",
 }

@@ -63,7 +63,7 @@ async def test_a_mail_travels_through_all_eight_endpoints(sandbox: Sandbox, clie
 
 
 async def test_the_quota_counts_successful_requests(client: AsyncClient) -> None:
-    """`client.quota` is what the last answer told, and failures cost nothing."""
+    """`client.quota` is what the last answer declared, and failures cost nothing."""
     await client.create_mailbox()
     before = client.quota
     assert before is not None

@@ -242,11 +242,12 @@ async def test_a_block_sends_no_more_than_its_budget() -> None:
     assert len(transport.requests) == 4
 
 
-async def test_every_answer_may_tell_the_quota() -> None:
-    """The quota is read from successes and failures alike, and the last good telling stays."""
-    told = {"X-RateLimit-Limit": "10", "X-RateLimit-Remaining": "4"}
+async def test_every_answer_may_declare_the_quota() -> None:
+    """The quota is read from successes and failures alike, and the last good report stays."""
+    declared = {"X-RateLimit-Limit": "10", "X-RateLimit-Remaining": "4"}
     transport = ScriptedTransport(
-        answer({}, status=404, headers=told), answer({"messages": []}, headers={**told, "X-RateLimit-Remaining": "x"})
+        answer({}, status=404, headers=declared),
+        answer({"messages": []}, headers={**declared, "X-RateLimit-Remaining": "x"}),
     )
     client = client_of(transport)
     assert client.quota is None
@@ -259,8 +260,8 @@ async def test_every_answer_may_tell_the_quota() -> None:
 
 
 @pytest.mark.parametrize("lost", [{"X-RateLimit-Remaining": "x"}, {"Date": None}, {"X-RateLimit-Remaining": None}])
-async def test_an_answer_that_tells_less_hides_nothing(lost: dict[str, str | None]) -> None:
-    """What several answers told is there when somebody asks later, though one in between told only half of it."""
+async def test_an_answer_that_declares_less_hides_nothing(lost: dict[str, str | None]) -> None:
+    """What several answers declared is there when somebody asks later, though one between them declared only half."""
     whole: dict[str, str | None] = {
         "X-RateLimit-Limit": "10",
         "X-RateLimit-Remaining": "4",
@@ -268,10 +269,10 @@ async def test_an_answer_that_tells_less_hides_nothing(lost: dict[str, str | Non
         "Date": "Sun, 28 Jun 2026 23:00:00 GMT",
     }
     less = {name: value for name, value in {**whole, **lost}.items() if value is not None}
-    told = {name: value for name, value in whole.items() if value is not None}
+    declared = {name: value for name, value in whole.items() if value is not None}
     transport = ScriptedTransport(
-        answer({"messages": []}, headers={**told, "X-RateLimit-Remaining": "5"}),
-        answer({"messages": []}, headers=told),
+        answer({"messages": []}, headers={**declared, "X-RateLimit-Remaining": "5"}),
+        answer({"messages": []}, headers=declared),
         answer({"messages": []}, headers=less),
     )
     client = client_of(transport)
@@ -287,8 +288,8 @@ async def test_an_answer_that_tells_less_hides_nothing(lost: dict[str, str | Non
 
 async def test_the_ledger_counts_answers_that_nobody_read() -> None:
     """What the account spent between two questions is counted, however many answers declared it."""
-    told = {"X-RateLimit-Limit": "5000", "Date": "Sun, 28 Jun 2026 23:00:00 GMT"}
-    spending = ({**told, "X-RateLimit-Remaining": str(remaining)} for remaining in range(4_999, 0, -40))
+    declared = {"X-RateLimit-Limit": "5000", "Date": "Sun, 28 Jun 2026 23:00:00 GMT"}
+    spending = ({**declared, "X-RateLimit-Remaining": str(remaining)} for remaining in range(4_999, 0, -40))
     transport = ScriptedTransport(*(answer({"messages": []}, headers=headers) for headers in spending))
     client = client_of(transport)
     book = client._caller.core.quota_book
@@ -350,7 +351,7 @@ async def test_a_client_shows_its_key_to_nobody() -> None:
             duplicate(client)
 
 
-async def test_logs_tell_the_route_and_never_its_arguments(caplog: pytest.LogCaptureFixture) -> None:
+async def test_logs_name_the_route_and_never_its_arguments(caplog: pytest.LogCaptureFixture) -> None:
     """At DEBUG each attempt is one line: method, route, outcome, attempt, seconds."""
     caplog.set_level(logging.DEBUG, "tempmailg")
     await client_of(ScriptedTransport(refusal(502), EMPTY)).list_messages("box@example.com")

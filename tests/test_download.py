@@ -789,17 +789,17 @@ async def test_a_file_at_the_limit_is_kept(tmp_path: Path, answer: list[Any]) ->
     ids=["declared", "chunked"],
 )
 async def test_progress_ends_with_the_whole_file(tmp_path: Path, answer: list[Any], total: int | None) -> None:
-    """The last report tells the file's length, which those before it can only tell if the service declared it."""
+    """The last report has the file's length, which those before it can only have if the service declared it."""
     reports: list[tuple[int, int | None]] = []
 
-    def note(done: int, total: int | None) -> None:
+    def record(done: int, total: int | None) -> None:
         reports.append((done, total))
 
     async with serving(answer) as (client, _):
-        await client.download_attachment(PAIR, tmp_path, progress=note)
+        await client.download_attachment(PAIR, tmp_path, progress=record)
     *early, last = reports
     assert last == (len(BODY), len(BODY))
-    assert {told for _, told in early} == {total}
+    assert {declared for _, declared in early} == {total}
     assert [done for done, _ in reports] == sorted(done for done, _ in reports)
 
 
@@ -839,7 +839,7 @@ def test_no_thread_and_no_descriptor_is_left(tmp_path: Path) -> None:
     assert files_in(tmp_path) == {"file.txt": BODY}
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="Linux tells the peak of the resident memory")
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux reports the peak of the resident memory")
 async def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     """A file of any size takes the same few mebibytes while it is received."""
     program = """
@@ -864,10 +864,10 @@ asyncio.run(main(*sys.argv[1:]))
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-c", program, server.base_url, str(tmp_path), stdout=subprocess.PIPE
         )
-        told, _ = await process.communicate()
+        output, _ = await process.communicate()
     assert process.returncode == 0
     assert (tmp_path / "large").stat().st_size == size * 2**20
-    assert int(told) <= 16 * 1024
+    assert int(output) <= 16 * 1024
 
 
 async def test_other_tasks_run_while_the_disk_is_slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,7 +41,7 @@ class Arrived:
 
     done = 0
 
-    def note(self, done: int, _total: int | None) -> None:
+    def record(self, done: int, _total: int | None) -> None:
         self.done = done
 
     def all_of(self, size: int) -> Callable[[], bool]:
@@ -61,7 +61,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def fetch(client: AsyncClient, to: Path) -> Path:
     """Download the file of these tests."""
-    return await client.download_attachment(PAIR, to, progress=ARRIVED.note)
+    return await client.download_attachment(PAIR, to, progress=ARRIVED.record)
 
 
 def begun(etag: str | None = ETAG, *, end: Any = RESET, sent: int = HALF) -> list[Any]:
@@ -72,9 +72,11 @@ def begun(etag: str | None = ETAG, *, end: Any = RESET, sent: int = HALF) -> lis
 
 def rest(start: int = HALF, *, until: int = SIZE, **headers: str) -> list[Any]:
     """Return the answer to a request for the rest."""
-    told = {"Content-Range": f"bytes {start}-{until - 1}/{SIZE}", "ETag": ETAG}
-    told.update({name.replace("_", "-"): value for name, value in headers.items()})
-    return [reply(status=206, headers={name: value for name, value in told.items() if value}, body=BODY[start:until])]
+    declared = {"Content-Range": f"bytes {start}-{until - 1}/{SIZE}", "ETag": ETAG}
+    declared.update({name.replace("_", "-"): value for name, value in headers.items()})
+    return [
+        reply(status=206, headers={name: value for name, value in declared.items() if value}, body=BODY[start:until])
+    ]
 
 
 def asked(server: FaultServer) -> list[tuple[str | None, str | None]]:
@@ -110,7 +112,7 @@ async def test_a_download_that_breaks_again_goes_on_again(tmp_path: Path) -> Non
 
 
 async def test_a_rest_without_a_length_must_be_complete(tmp_path: Path) -> None:
-    """The Content-Range tells how long the rest is, should the answer's end prove nothing."""
+    """The Content-Range says how long the rest is, should the answer's end prove nothing."""
     cut = [
         head(206, {"Content-Range": f"bytes {HALF}-{SIZE - 1}/{SIZE}", "ETag": ETAG}),
         BODY[HALF:-5],
@@ -124,7 +126,7 @@ async def test_a_rest_without_a_length_must_be_complete(tmp_path: Path) -> None:
 
 
 async def test_a_rest_may_tell_the_length_that_the_beginning_did_not(tmp_path: Path) -> None:
-    """A file of unknown length can go on, too, and is compared with the length that the rest tells."""
+    """A file of unknown length can go on, too, and is compared with the length that the rest declares."""
     chunked = {"Transfer-Encoding": "chunked", "ETag": ETAG}
     beginning = [head(headers=chunked), b"%x\r\n%s\r\n" % (HALF, BODY[:HALF]), ARRIVED.all_of(HALF), RESET]
     async with serving(beginning, rest()) as (client, server):
@@ -272,15 +274,15 @@ async def test_every_request_of_a_download_counts_in_a_budget(tmp_path: Path) ->
 
 
 async def test_progress_falls_back_when_a_download_starts_again(tmp_path: Path) -> None:
-    """The report tells what is there, even if that is less than before."""
+    """The report says what is there, even if that is less than before."""
     reports: list[int] = []
 
-    def note(done: int, total: int | None) -> None:
+    def record(done: int, total: int | None) -> None:
         reports.append(done)
-        ARRIVED.note(done, total)
+        ARRIVED.record(done, total)
 
     async with serving(begun(None), whole(b"short")) as (client, _):
-        await client.download_attachment(PAIR, tmp_path, progress=note)
+        await client.download_attachment(PAIR, tmp_path, progress=record)
     assert max(reports) == HALF
     assert reports[-1] == 5
 

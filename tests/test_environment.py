@@ -63,7 +63,7 @@ def test_a_proxy_of_the_environment_that_cannot_be_used_is_named(proxy: str, mon
 
 
 def test_an_argument_goes_before_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """With `proxy=` the environment is not even looked at."""
+    """With `proxy=` the environment is not even read."""
     monkeypatch.setenv("HTTPS_PROXY", "socks5://nonsense")
     AsyncClient(CANARY, base_url=URL, proxy=PROXY)
 

@@ -22,7 +22,7 @@ def _button(url: str, text: str = "Confirm address") -> str:
 
 
 class TestToken:
-    """A token is told by its shape, never by its letters."""
+    """A token is recognised by its shape, never by its letters."""
 
     _ALPHABETS = (
         string.ascii_letters + string.digits + "-_",

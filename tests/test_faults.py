@@ -85,7 +85,7 @@ class Row:
         requests: How many requests arrive.
         raises: The error's class, or None for a success.
         text: A part of the error's text.
-        tells: Attributes of the error.
+        attributes: Attributes of the error.
         naps: The waits before retries, in seconds; None if they do not matter.
         deadline: The client's time-out, in seconds.
         greeting: What the server says when a connection opens.
@@ -97,7 +97,7 @@ class Row:
     requests: int
     raises: type[Exception] | None = None
     text: str = ""
-    tells: dict[str, Any] = Factory(dict[str, Any])
+    attributes: dict[str, Any] = Factory(dict[str, Any])
     naps: list[float] | None = None
     deadline: float = 10.0
     greeting: Answer = ()
@@ -661,7 +661,7 @@ async def test_the_matrix(row: Row, monkeypatch: pytest.MonkeyPatch, tmp_path: P
     else:
         assert type(outcome.error) is row.raises, repr(outcome.error)
         assert row.text in str(outcome.error)
-        assert {name: getattr(outcome.error, name) for name in row.tells} == row.tells
+        assert {name: getattr(outcome.error, name) for name in row.attributes} == row.attributes
         assert len(str(outcome.error)) < 1_000
     if row.naps is not None:
         assert outcome.naps == row.naps
@@ -822,7 +822,7 @@ async def test_cookies_are_never_sent_back(monkeypatch: pytest.MonkeyPatch, tmp_
 
 # ------------------------------------------------------------------------------------------------------------ quota
 
-TOLD = {"X-RateLimit-Limit": "50", "X-RateLimit-Used": "8", "X-RateLimit-Remaining": "42"}
+DECLARED = {"X-RateLimit-Limit": "50", "X-RateLimit-Used": "8", "X-RateLimit-Remaining": "42"}
 
 
 @pytest.mark.parametrize(
@@ -830,12 +830,12 @@ TOLD = {"X-RateLimit-Limit": "50", "X-RateLimit-Used": "8", "X-RateLimit-Remaini
     [
         {},
         {"X-RateLimit-Limit": "50"},
-        {**TOLD, "X-RateLimit-Remaining": "many"},
-        {**TOLD, "X-RateLimit-Limit": ""},
-        {**TOLD, "X-RateLimit-Used": "9" * 400},
-        {**TOLD, "X-RateLimit-Reset": "tomorrow"},
-        {**TOLD, "X-RateLimit-Remaining": "4\xb2"},
-        {**TOLD, "X-RateLimit-Remaining": "1.5"},
+        {**DECLARED, "X-RateLimit-Remaining": "many"},
+        {**DECLARED, "X-RateLimit-Limit": ""},
+        {**DECLARED, "X-RateLimit-Used": "9" * 400},
+        {**DECLARED, "X-RateLimit-Reset": "tomorrow"},
+        {**DECLARED, "X-RateLimit-Remaining": "4\xb2"},
+        {**DECLARED, "X-RateLimit-Remaining": "1.5"},
     ],
     ids=["missing", "half", "text", "empty", "huge", "bad date", "superscript", "fraction"],
 )
@@ -843,18 +843,18 @@ async def test_quota_headers_that_cannot_be_read_are_ignored(
     headers: dict[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Whatever stands in the quota headers, the call succeeds and `client.quota` keeps the last good telling."""
-    lower = {name.lower(): value for name, value in TOLD.items()}
+    lower = {name.lower(): value for name, value in DECLARED.items()}
     server = FaultServer([reply(body=MESSAGES, headers=lower)], [reply(body=MESSAGES, headers=headers)])
 
     async def both(client: AsyncClient) -> Any:
         await list_messages(client)
-        told = client.quota
+        first = client.quota
         await list_messages(client)
-        return told, client.quota
+        return first, client.quota
 
     outcome = await trial(both, server, monkeypatch, tmp_path, requests=2)
-    told, kept = outcome.value
-    assert told == kept == Quota(limit=50, used=8, remaining=42)
+    first, kept = outcome.value
+    assert first == kept == Quota(limit=50, used=8, remaining=42)
 
 
 # ------------------------------------------------------------------------------------------------- closed under way
@@ -912,7 +912,7 @@ async def test_closing_the_client_ends_a_stream(monkeypatch: pytest.MonkeyPatch,
 async def raised_by(call: Awaitable[Any]) -> BaseException | None:
     try:
         await call
-    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the test looks at it
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the test judges it
         return error
     return None
 
@@ -1132,11 +1132,11 @@ async def test_a_client_left_open_is_one_warning_and_a_prompt_exit(how: str) -> 
             stderr=asyncio.subprocess.PIPE,
         )
         _, output = await process.communicate()
-    told = output.decode()
-    assert process.returncode == 0, told
-    assert told.count("ResourceWarning") == 1, told
-    assert "ResourceWarning: a client was not closed" in told
-    assert "secret-key" not in told
+    shown = output.decode()
+    assert process.returncode == 0, shown
+    assert shown.count("ResourceWarning") == 1, shown
+    assert "ResourceWarning: a client was not closed" in shown
+    assert "secret-key" not in shown
 
 
 # --------------------------------------------------------------------------------------------------- foreign errors

@@ -506,7 +506,7 @@ print(threading.active_count())
 
 
 def test_a_client_forgotten_at_the_very_end_warns_once(run: Run) -> None:
-    """A client that is collected as the program ends is not told of twice."""
+    """A client that is collected as the program ends is not reported twice."""
     ended = run(FORGOTTEN_AT_THE_END)
     assert (ended.status, ended.lines) == (
         0,

@@ -139,7 +139,7 @@ def test_sandbox_only(tempmailg_sandbox):
 
 
 def test_live_runs_spare_the_quota_and_say_what_they_cost(run_pytest: Run, tmp_path: Path) -> None:
-    """On the real service a mailbox is renewed rather than made anew, and the run's cost is told."""
+    """On the real service a mailbox is renewed rather than made anew, and the run's cost is reported."""
     (tmp_path / "test_it.py").write_text(LIVE, encoding="utf-8")
     with Sandbox() as service:  # another process's sandbox plays the real service
         environment = {"TEMPMAILG_API_KEY": service.api_key, "TEMPMAILG_BASE_URL": service.base_url}

@@ -494,8 +494,8 @@ async def test_a_range_reaches_across_chunks(way: str) -> None:
             assert part.body == data[first : last + 1]
 
 
-async def test_the_journal_tells_what_was_asked_but_no_key(way: str) -> None:
-    """Each request is noted with its arguments, headers and status, the key left out, and the oldest are forgotten."""
+async def test_the_journal_says_what_was_asked_but_no_key(way: str) -> None:
+    """Each request is kept with its arguments, headers and status, but not its key, and the oldest are forgotten."""
     async with opened(way, limits=Limits(journal=2)) as door:
         await door.send("GET", "/nothing")
         await door.send("GET", "/domains?type=free", headers={"User-Agent": "tester"})

@@ -18,8 +18,8 @@ START = datetime(2026, 6, 28, 9, 38, 51, tzinfo=UTC)
 
 
 async def hour_of_naps(clock: Clock) -> list[str]:
-    """Nap on a clock for an hour in two tasks, one of which hears from a third; return what happened when."""
-    heard: list[str] = []
+    """Nap on a clock for an hour in two tasks, one of which gets items from a third; return what happened when."""
+    happened: list[str] = []
     queue: asyncio.Queue[int] = asyncio.Queue()
 
     async def teller() -> None:
@@ -30,17 +30,17 @@ async def hour_of_naps(clock: Clock) -> list[str]:
     async def hearer() -> None:
         for _ in range(60):
             number = await queue.get()
-            heard.append(f"{clock.monotonic():.0f} heard {number}")
+            happened.append(f"{clock.monotonic():.0f} happened {number}")
 
     async def napper() -> None:
         while clock.monotonic() < 3600:
             await clock.sleep(45)
-            heard.append(f"{clock.monotonic():.0f} napped")
+            happened.append(f"{clock.monotonic():.0f} napped")
 
     async with asyncio.TaskGroup() as group:
         for task in (teller(), hearer(), napper()):
             group.create_task(task)
-    return heard
+    return happened
 
 
 @pytest.mark.parametrize("loop_factory", [asyncio.new_event_loop, uvloop.new_event_loop])
@@ -50,16 +50,16 @@ def test_an_hour_passes_in_no_time_and_in_order(loop_factory: type[asyncio.Abstr
     def course() -> list[str]:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             clock = Clock(START)
-            heard = runner.run(hour_of_naps(clock))
+            happened = runner.run(hour_of_naps(clock))
             assert clock.monotonic() == 3600
             assert clock.utcnow() == START + timedelta(hours=1)
-        return heard
+        return happened
 
     begun = time.process_time()
     first = course()
     assert time.process_time() - begun < 30  # an hour would be 3600
     assert first == course()
-    assert first[:3] == ["45 napped", "60 heard 0", "90 napped"]
+    assert first[:3] == ["45 napped", "60 happened 0", "90 napped"]
 
 
 async def test_a_leap_waits_for_chains_of_tasks() -> None:

@@ -154,13 +154,13 @@ def test_a_file_has_the_name_that_its_sender_meant(header: str, name: str) -> No
     ],
 )
 def test_the_sender_is_name_and_address(sender: str, name: str, address: str) -> None:
-    """Quoted, encoded, bare and broken senders are told as well as they can be."""
+    """Quoted, encoded, bare and broken senders are read as well as they can be."""
     read = parse(f"From: {sender}\r\n\r\n".encode())
     assert (read.from_name, read.from_email) == (name, address)
 
 
 def test_equal_names_are_made_distinct() -> None:
-    """Files of one name can each be told and fetched, even where the new name was taken, too."""
+    """Files of one name can each be named and fetched, even where the new name was taken, too."""
     names = ["a.txt", "a.txt", "a (2).txt", "a.txt", ".rc", ".rc", "b", "b"]
     files = distinct(File(name, "text/plain", BytesBlob(bytes([at]))) for at, name in enumerate(names))
     assert [file.name for file in files] == [
@@ -249,7 +249,7 @@ def test_bodies_are_decoded_as_far_as_they_can_be(head: str, body: bytes, conten
     ],
 )
 def test_broken_structures_are_read_as_far_as_they_go(raw: bytes, content: str, names: list[str]) -> None:
-    """Missing headers, boundaries and ends lose nothing that can be told."""
+    """Missing headers, boundaries and ends lose nothing that can be read."""
     read = parse(raw)
     assert (read.content, [file.name for file in read.files]) == (content, names)
 
@@ -312,7 +312,7 @@ def hostile() -> dict[str, bytes]:
 
 @pytest.mark.parametrize("name", hostile())
 def test_hostile_mail_is_told_in_bounded_time(name: str) -> None:
-    """A megabyte of malice is read within seconds and told in valid JSON; a quadratic step would take minutes."""
+    """A megabyte of malice is read within seconds and shown in valid JSON; a quadratic step would take minutes."""
     raw = hostile()[name]
     begun = time.process_time()
     read = parse(raw)
@@ -331,7 +331,7 @@ Content-Disposition: attachment|; filename|*0*=|=|"|Content-Transfer-Encoding: |
 
 @given(st.lists(st.sampled_from(PIECES) | st.binary(max_size=8), max_size=60).map(b"".join))
 def test_no_bytes_at_all_make_it_fail(raw: bytes) -> None:
-    """Whatever comes is told as text that JSON and URLs can carry, with distinct file names."""
+    """Whatever comes is shown as text that JSON and URLs can carry, with distinct file names."""
     read = parse(raw)
     for text in (read.subject, read.from_name, read.from_email, read.content, *(file.name for file in read.files)):
         assert text.encode("utf-8").decode("utf-8") == text

@@ -217,7 +217,7 @@ def test_too_many_recipients_are_refused(sandbox: Sandbox) -> None:
 
 
 def test_connections_are_capped() -> None:
-    """One connection more than allowed is told so and closed; when another ends, there is room again."""
+    """One connection too many gets a reply that says so, and is closed; when another ends, there is room again."""
     with Sandbox(limits=Limits(connections=2)) as sandbox, Wire(sandbox) as first:
         with Wire(sandbox) as second, Wire(sandbox) as third:
             assert [wire.greeting[:3] for wire in (first, second, third)] == ["220", "220", "421"]

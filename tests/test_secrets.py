@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
-from support.checks import CANARY, Recorder, assert_hidden, everything_told_by, listening, trial
+from support.checks import CANARY, Recorder, assert_hidden, everything_shown_by, listening, trial
 from support.fault_server import RESET, STALL, Answer, FaultServer, head, reply
 from support.virtual import VirtualTransport, listing, message
 
@@ -146,7 +146,7 @@ async def test_a_message_that_cannot_be_read_and_echoes_the_key_does_not_make_it
     outcome = await trial(lambda client: client.list_messages(BOX), server, monkeypatch, tmp_path, requests=1)
     (error,) = outcome.value.unreadable
     assert "messages[0].receivedAt" in str(error)
-    assert_hidden([*everything_told_by(error), repr(outcome.value), *outcome.lines])
+    assert_hidden([*everything_shown_by(error), repr(outcome.value), *outcome.lines])
 
 
 async def test_a_cancelled_call_shows_no_key_in_any_frame() -> None:
@@ -155,14 +155,14 @@ async def test_a_cancelled_call_shows_no_key_in_any_frame() -> None:
         with pytest.raises(TimeoutError) as caught:
             async with asyncio.timeout(0.1):
                 await client.create_mailbox()
-        told = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
-        assert "site-packages/aiohttp" in told
-        assert "Authorization" in told
-        assert_hidden([told, *everything_told_by(caught.value)])
+        shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
+        assert "site-packages/aiohttp" in shown
+        assert "Authorization" in shown
+        assert_hidden([shown, *everything_shown_by(caught.value)])
 
 
 async def test_asyncios_own_debugging_shows_no_key(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """With asyncio's debug mode telling every callback and every read, the key is not told."""
+    """With asyncio's debug mode logging every callback and every read, the key is not shown."""
     asyncio.get_running_loop().set_debug(True)
     asyncio.get_running_loop().slow_callback_duration = 0.0
     server = FaultServer([RESET], [reply({"status": True, "messages": []})])
@@ -192,7 +192,7 @@ async def test_a_mailbox_that_cannot_be_read_does_not_tell_its_token(
     server = FaultServer([reply({"status": True, "data": data})])
     outcome = await trial(lambda client: client.create_mailbox(), server, monkeypatch, tmp_path, requests=1)
     assert type(outcome.error) is err.APIResponseError
-    assert_hidden(everything_told_by(outcome.error), TOKEN)
+    assert_hidden(everything_shown_by(outcome.error), TOKEN)
     assert '"email_token": ***' in outcome.error.body
     assert '"domain": "example.com"' in outcome.error.body
 
@@ -218,7 +218,7 @@ async def test_a_token_cut_short_is_hidden_too(monkeypatch: pytest.MonkeyPatch, 
 
 
 async def test_the_token_is_data_and_nothing_else(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A mailbox brings its token as a field; no repr of it and no log tells it."""
+    """A mailbox brings its token as a field; no repr of it and no log shows it."""
     data = {**MAILBOX["data"], "email_token": TOKEN}
     server = FaultServer([reply({"status": True, "data": data})])
     outcome = await trial(lambda client: client.create_mailbox(), server, monkeypatch, tmp_path, requests=1)
@@ -230,7 +230,7 @@ async def test_the_token_is_data_and_nothing_else(monkeypatch: pytest.MonkeyPatc
 
 
 async def test_a_client_can_be_shown_to_anybody() -> None:
-    """repr, vars and attrs.asdict of a client and of its parts tell no key."""
+    """repr, vars and attrs.asdict of a client and of its parts show no key."""
     answer = reply({"status": True, "messages": []})
     async with FaultServer([answer]) as server, AsyncClient(CANARY, base_url=server.base_url) as client:
         await client.list_messages(BOX)
@@ -238,10 +238,10 @@ async def test_a_client_can_be_shown_to_anybody() -> None:
         core = sender.core
         parts: list[Any] = [client, sender, core, core.key, core.headers, core.transport]
         parts.append(client.stream_attachment(("a", "b")))
-        told = [told for part in parts for told in (repr(part), str(part), f"{part}")]
-        told += [repr(part.__dict__) for part in parts if hasattr(part, "__dict__")]
-        told.append(repr(attrs.asdict(sender)))
-        assert_hidden(told)
+        shown = [shown for part in parts for shown in (repr(part), str(part), f"{part}")]
+        shown += [repr(part.__dict__) for part in parts if hasattr(part, "__dict__")]
+        shown.append(repr(attrs.asdict(sender)))
+        assert_hidden(shown)
 
 
 @pytest.mark.parametrize("duplicate", [pickle.dumps, copy.copy, copy.deepcopy])
@@ -288,8 +288,8 @@ def test_a_client_that_cannot_be_made_shows_no_key(fault: str) -> None:
     """The traceback of a wrong setting, locals of our frames included, holds neither the key nor a password."""
     with pytest.raises(err.ConfigurationError) as caught:
         AsyncClient(**WRONG_SETTINGS[fault])
-    told = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
-    ours = [frame for frame in told.stack if "/tempmailg/" in frame.filename.replace("\\", "/")]
+    shown = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
+    ours = [frame for frame in shown.stack if "/tempmailg/" in frame.filename.replace("\\", "/")]
     assert ours
     assert_hidden([str(caught.value), *(repr(frame.locals) for frame in ours)])
 

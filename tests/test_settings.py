@@ -1,4 +1,4 @@
-"""What a client is told when it is made."""
+"""The settings that a client is made with."""
 
 from __future__ import annotations
 

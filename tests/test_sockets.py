@@ -135,7 +135,7 @@ async def test_a_server_that_hangs_up_after_each_answer_loses_no_request_and_get
 
 
 def too_early(transport: asyncio.BaseTransport) -> bool:
-    """Look at an idle connection the moment before its end arrives, and come back the moment after."""
+    """Check an idle connection the moment before its end arrives, and come back the moment after."""
     connection = transport.get_extra_info("socket")
     select.select([connection.fileno()], [], [], 5)
     return False

@@ -14,7 +14,7 @@ from typing import Any, Final
 import aiohttp
 import pytest
 import trustme
-from support.checks import CANARY, everything_told_by, trial
+from support.checks import CANARY, everything_shown_by, trial
 from support.fault_server import RESET, STALL, FaultServer, reply
 
 from tempmailg import AsyncClient
@@ -255,10 +255,10 @@ async def test_a_proxys_password_is_in_no_frame() -> None:
                 async with asyncio.timeout(0.2):
                     await list_messages(client)
         assert proxy.requests[0].header("Proxy-Authorization") == f"Basic {coded}"
-    told = list(everything_told_by(caught.value.__cause__ or caught.value))
-    assert any("Proxy-Authorization" in text for text in told), "the frames do not show the proxy's headers"
+    shown = list(everything_shown_by(caught.value.__cause__ or caught.value))
+    assert any("Proxy-Authorization" in text for text in shown), "the frames do not show the proxy's headers"
     for secret in (f"{password}@", coded[:20]):
-        assert not [text for text in told if secret in text.replace(f"coded = '{coded}'", "")]
+        assert not [text for text in shown if secret in text.replace(f"coded = '{coded}'", "")]
 
 
 async def test_a_tunnel_is_kept(authority: trustme.CA, trusting: ssl.SSLContext) -> None:

@@ -278,7 +278,7 @@ async def test_a_link_is_waited_for(user: AsyncClient, service: Sandbox, mailbox
 async def test_wrong_arguments_are_refused_before_any_request(
     user: AsyncClient, service: Sandbox, mailbox: Mailbox, wrong: dict[str, object], text: str
 ) -> None:
-    """A mistake in the call is told at once, in words."""
+    """A mistake in the call is refused at once, in words."""
     with pytest.raises(ConfigurationError, match=text):
         await user.wait_for_message(mailbox, **wrong)  # type: ignore[arg-type] # wrong on purpose
     with pytest.raises(ConfigurationError, match="like 'name@example"):
@@ -294,7 +294,7 @@ async def test_wrong_arguments_are_refused_before_any_request(
 async def test_five_fruitless_minutes_cost_at_most_sixty_requests(
     user: AsyncClient, service: Sandbox, mailbox: Mailbox
 ) -> None:
-    """The interval grows, and the error tells what the wait cost."""
+    """The interval grows, and the error says what the wait cost."""
     begun = service.clock.monotonic()
     with pytest.raises(WaitTimeoutError) as caught:
         await user.wait_for_message(mailbox, timeout=300)
@@ -596,7 +596,7 @@ async def test_the_expiry_is_judged_by_the_services_clock() -> None:
 async def test_a_deleted_mailbox_ends_a_wait(
     user: AsyncClient, service: Sandbox, mailbox: Mailbox, later: Later
 ) -> None:
-    """For a bare address the service's 404 tells that the mailbox is gone."""
+    """For a bare address the service's 404 says that the mailbox is gone."""
 
     async def delete() -> None:
         await service.clock.sleep(20)
@@ -638,7 +638,7 @@ async def test_the_reserve_is_kept_before_the_request() -> None:
 
 
 async def test_a_quota_that_is_used_up_ends_a_wait(user: AsyncClient, service: Sandbox, mailbox: Mailbox) -> None:
-    """A 429 with nothing remaining is told as it is, not waited for."""
+    """A 429 with nothing remaining is raised as it is, not waited for."""
     service.faults.next(
         "list_messages",
         Status(429, headers={"X-RateLimit-Limit": "9", "X-RateLimit-Remaining": "0", "Retry-After": "1"}),
@@ -977,7 +977,7 @@ async def test_cancelling_a_wait_leaves_nothing_behind(steps: int) -> None:
 
 
 async def test_closing_the_client_ends_its_waits(service: Sandbox) -> None:
-    """A pending wait is told that the client was closed, and its tasks are gone when `close` returns."""
+    """A pending wait gets an error that the client was closed, and its tasks are gone when `close` returns."""
     client = AsyncClient(transport=service.transport())
     mailbox = await client.create_mailbox()
     waits = [asyncio.create_task(client.wait_for_message(mailbox, timeout=1e6)) for _ in range(3)]

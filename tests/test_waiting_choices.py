@@ -256,7 +256,7 @@ async def test_a_mailbox_is_cleared(user: AsyncClient, service: Sandbox, mailbox
 
 
 async def test_another_mailbox_may_be_cheaper(user: AsyncClient, service: Sandbox, mailbox: Mailbox) -> None:
-    """Where the address may change, ten messages cost no more than two requests and the look at them."""
+    """Where the address may change, ten messages cost no more than two requests and the list of them."""
     for _ in range(10):
         service.deliver(mailbox)
     found = await user.clear(mailbox, keep_address=False)

@@ -64,7 +64,7 @@ def polls_of(service: Sandbox) -> int:
 
 
 async def is_quiet(watch: Watch, service: Sandbox, seconds: float = 60) -> bool:
-    """Say whether a watch tells nothing for some time."""
+    """Say whether a watch delivers nothing for some time."""
     task = asyncio.create_task(anext(watch))
     await service.clock.sleep(seconds)
     if task.done():
@@ -83,22 +83,22 @@ async def test_each_message_is_told_once(user: AsyncClient, service: Sandbox) ->
     for box in boxes:
         for second in (3, 1, 2):
             service.deliver(box, subject=f"{box.id} {second}", received_at=START + timedelta(seconds=second))
-    told: list[str] = []
+    subjects: list[str] = []
     async with user.watch(*boxes) as watch:
-        told += [item.subject for item in await take(watch, 15)]
+        subjects += [item.subject for item in await take(watch, 15)]
         for box in boxes:
             service.deliver(box, subject=f"{box.id} 4")
-        told += [item.subject for item in await take(watch, 5)]
+        subjects += [item.subject for item in await take(watch, 5)]
         assert await is_quiet(watch, service)
     for box in boxes:
-        assert [subject for subject in told if subject.startswith(f"{box.id}")] == [
+        assert [subject for subject in subjects if subject.startswith(f"{box.id}")] == [
             f"{box.id} {n}" for n in (1, 2, 3, 4)
         ]
-    assert len(told) == 20
+    assert len(subjects) == 20
 
 
 async def test_changes_that_are_no_news_tell_nothing(user: AsyncClient, service: Sandbox) -> None:
-    """A message that was opened, listed twice, in another order, or next to a deleted one is not told again."""
+    """A message that was opened, listed twice, in another order, or next to a deleted one is not delivered again."""
     (box,) = await mailboxes(user, 1)
     first, second = service.deliver(box, subject="1"), service.deliver(box, subject="2")
     async with user.watch(box) as watch:
@@ -130,7 +130,7 @@ async def test_what_is_remembered_of_vanished_messages_is_bounded(monkeypatch: p
 
 
 async def test_the_same_id_in_two_mailboxes_is_two_messages() -> None:
-    """Ids are told apart by mailbox."""
+    """Ids are distinguished by mailbox."""
     async with (
         virtual_client(lambda n, request: listing(message("a"))) as client,
         client.watch("one@example.com", "two@example.com") as watch,
@@ -140,7 +140,7 @@ async def test_the_same_id_in_two_mailboxes_is_two_messages() -> None:
 
 
 async def anext_or_none(watch: Watch, client: AsyncClient) -> Message | None:
-    """Return what a watch tells within ten virtual minutes."""
+    """Return what a watch delivers within ten virtual minutes."""
     task = asyncio.create_task(anext(watch))
     alarm = asyncio.create_task(transport_of(client).sleep(600))
     await asyncio.wait({task, alarm}, return_when=asyncio.FIRST_COMPLETED)
@@ -151,9 +151,9 @@ async def anext_or_none(watch: Watch, client: AsyncClient) -> Message | None:
 
 
 async def test_a_cancelled_step_loses_nothing(user: AsyncClient, service: Sandbox) -> None:
-    """Giving up on a step, at any moment, neither loses a message nor tells one twice."""
+    """Giving up on a step, at any moment, neither loses a message nor delivers one twice."""
     (box,) = await mailboxes(user, 1)
-    told: list[str] = []
+    subjects: list[str] = []
     async with user.watch(box) as watch:
         for number in range(40):
             task = asyncio.create_task(anext(watch))
@@ -164,11 +164,11 @@ async def test_a_cancelled_step_loses_nothing(user: AsyncClient, service: Sandbo
             task.cancel()
             (result,) = await asyncio.gather(task, return_exceptions=True)
             if isinstance(result, Message):
-                told.append(result.subject)
-        while len(told) < 10:
-            told.append((await anext(watch)).subject)
+                subjects.append(result.subject)
+        while len(subjects) < 10:
+            subjects.append((await anext(watch)).subject)
         assert await is_quiet(watch, service)
-    assert sorted(told, key=int) == [f"{number}" for number in range(0, 40, 4)]
+    assert sorted(subjects, key=int) == [f"{number}" for number in range(0, 40, 4)]
 
 
 async def test_every_step_may_run_in_a_task_of_its_own(user: AsyncClient, service: Sandbox) -> None:
@@ -178,8 +178,8 @@ async def test_every_step_may_run_in_a_task_of_its_own(user: AsyncClient, servic
     await asyncio.create_task(watch.__aenter__())
     for number in range(3):
         service.deliver(box, subject=f"{number}")
-        told = await asyncio.create_task(_next_of(watch))
-        assert told.subject == f"{number}"
+        item = await asyncio.create_task(_next_of(watch))
+        assert item.subject == f"{number}"
     await asyncio.create_task(watch.__aexit__(None, None, None))
 
 
@@ -208,7 +208,7 @@ async def test_a_message_is_seen_when_the_next_is_asked_for(user: AsyncClient, s
 
 
 async def test_a_watch_goes_on_from_a_state(user: AsyncClient, service: Sandbox) -> None:
-    """After a restart the state, which went through JSON, keeps what was told from being told again."""
+    """After a restart the state, which went through JSON, keeps what was delivered from being delivered again."""
     one, two = await mailboxes(user, 2)
     for number in range(3):
         service.deliver(one, subject=f"one {number}", received_at=START + timedelta(seconds=number))
@@ -234,7 +234,7 @@ async def test_a_state_waits_for_mailboxes_added_later(user: AsyncClient, servic
 
 @pytest.mark.parametrize("state", [[], 7, {"a@b.example": "id"}, {"a@b.example": [1]}, {1: ["id"]}], ids=str)
 async def test_a_state_of_another_shape_is_refused(user: AsyncClient, state: Any) -> None:
-    """A wrong state is told at once instead of telling old messages again."""
+    """A wrong state is refused at once instead of delivering old messages again."""
     with pytest.raises(ConfigurationError, match=r"watch\.seen\(\)"):
         user.watch(state=state)
 
@@ -243,7 +243,7 @@ async def test_a_state_of_another_shape_is_refused(user: AsyncClient, state: Any
 
 
 async def test_mailboxes_are_added_and_discarded(user: AsyncClient, service: Sandbox) -> None:
-    """`add` and `discard` work at any time; what is discarded is neither told nor polled."""
+    """`add` and `discard` work at any time; what is discarded is neither delivered nor polled."""
     one, two, three = await mailboxes(user, 3)
     watch = user.watch()
     watch.add(one, two)
@@ -272,7 +272,7 @@ async def test_mailboxes_are_added_and_discarded(user: AsyncClient, service: San
 
 
 async def test_a_gone_mailbox_does_not_disturb_the_others(user: AsyncClient, service: Sandbox) -> None:
-    """It is told after its messages, by the callback and in the health; the rest goes on."""
+    """It is reported after its messages, by the callback and in the health; the rest goes on."""
     one, two = await mailboxes(user, 2)
     order: list[str] = []
     service.deliver(one, subject="last words")
@@ -306,13 +306,13 @@ async def test_a_mailbox_expires_after_telling_what_arrived(user: AsyncClient, s
             service.deliver(box, subject=box.email)
 
     post = asyncio.create_task(deliver())
-    told: list[str] = []
+    subjects: list[str] = []
     async with user.watch(*boxes, on_gone=on_gone) as watch:
         async for item in watch:
             assert item.subject not in {error.email for error in gone}
-            told.append(item.subject)
+            subjects.append(item.subject)
     await post
-    assert sorted(told) == sorted(error.email for error in gone) == sorted(box.email for box in boxes)
+    assert sorted(subjects) == sorted(error.email for error in gone) == sorted(box.email for box in boxes)
     assert "expired at" in str(gone[0])
     polls = [entry.status for entry in service.journal if entry.endpoint == "list_messages"]
     assert polls[-3:] == [404] * 3
@@ -320,7 +320,7 @@ async def test_a_mailbox_expires_after_telling_what_arrived(user: AsyncClient, s
 
 
 async def test_a_look_in_flight_at_the_expiry_still_tells() -> None:
-    """An answer that was under way when the mailbox expired is told before the mailbox is."""
+    """An answer that was under way when the mailbox expired is delivered before the mailbox is reported."""
     box = Mailbox(
         id=1,
         email=BOX,
@@ -383,8 +383,8 @@ async def test_minutes_of_faults_are_survived_and_visible(user: AsyncClient, ser
         for box in boxes:
             service.deliver(box, subject=box.email)
         service.faults.clear()
-        told = [(await pending).subject, *[item.subject for item in await take(watch, 49)]]
-        assert sorted(told) == sorted(box.email for box in boxes)
+        subjects = [(await pending).subject, *[item.subject for item in await take(watch, 49)]]
+        assert sorted(subjects) == sorted(box.email for box in boxes)
         await service.clock.sleep(60)
         assert watch.health.is_good
         assert watch.health.last_error is not None
@@ -394,7 +394,7 @@ async def test_minutes_of_faults_are_survived_and_visible(user: AsyncClient, ser
 async def test_a_rejected_key_ends_a_watch(
     user: AsyncClient, service: Sandbox, status: int, error: type[Exception]
 ) -> None:
-    """After what had come was told, the watch ends with the error, and no poll follows."""
+    """After what had come was delivered, the watch ends with the error, and no poll follows."""
     boxes = await mailboxes(user, 20)
     service.deliver(boxes[0], subject="before")
     async with user.watch(*boxes) as watch:
@@ -441,7 +441,7 @@ def _spoil(answer: dict[str, list[dict[str, Any]]]) -> object:
 
 
 async def test_a_message_that_becomes_readable_is_told() -> None:
-    """An unreadable message was not told, so it is new when it can be read."""
+    """An unreadable message was not delivered, so it is new when it can be read."""
     lists = [[message("a", receivedAt="?")], [message("a", receivedAt="?"), message("b")], [message("a"), message("b")]]
     async with virtual_client(lambda n, request: listing(*lists[min(n, 3) - 1])) as client, client.watch(BOX) as watch:
         assert [item.id for item in await take(watch, 2)] == ["b", "a"]
@@ -461,7 +461,7 @@ async def test_an_empty_budget_ends_only_its_own_watch(user: AsyncClient, servic
 
 
 async def test_closing_the_client_ends_a_watch(service: Sandbox) -> None:
-    """A consumer that waits is told that the client was closed."""
+    """A consumer that waits gets an error that the client was closed."""
     client = AsyncClient(transport=service.transport())
     (box,) = await mailboxes(client, 1)
     watch = client.watch(box)
@@ -584,14 +584,14 @@ async def test_a_slow_consumer_stops_the_looks(
         before = polls_of(service)
         await service.clock.sleep(100)
         assert polls_of(service) == before
-        told = [item.subject for item in await take(watch, 100)]
-    assert sorted(told) == sorted(box.email for box in boxes)
+        subjects = [item.subject for item in await take(watch, 100)]
+    assert sorted(subjects) == sorted(box.email for box in boxes)
 
 
 async def test_a_paused_mailbox_can_be_discarded_or_go(
     monkeypatch: pytest.MonkeyPatch, user: AsyncClient, service: Sandbox
 ) -> None:
-    """A watch that holds back forgets what it is told to forget, and learns of expiries."""
+    """A watch that holds back forgets what it shall forget, and learns of expiries."""
     monkeypatch.setattr(_watch, "MAX_BACKLOG", 100)
     one, two = await mailboxes(user, 2)
     service.deliver(one, subject="one")

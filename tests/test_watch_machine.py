@@ -39,7 +39,7 @@ FAULTS: tuple[Fault, ...] = (
 MAIL = st.lists(st.tuples(st.integers(0, 4), st.integers(1, 3), st.integers(-90_000, 90_000)), max_size=3)
 WHICH = st.integers(0, 20)
 
-CALM = 200.0  # seconds after which a watch has told all that is there: faults are over, backoffs have ended
+CALM = 200.0  # seconds after which a watch has delivered all that is there: faults are over, backoffs have ended
 LIFETIME = 50_000.0  # no mailbox expires unless all of them do
 
 
@@ -47,7 +47,7 @@ class WatchMachine(RuleBasedStateMachine):
     """Mail comes and goes, mailboxes too, the service fails, steps are cancelled, the program restarts.
 
     A message may be missed only if it was deleted, or its mailbox went, before a calm moment gave the watch the time to
-    poll. It may be told twice only to a program that restarted while it was working on it.
+    poll. It may be delivered twice only to a program that restarted while it was working on it.
     """
 
     def __init__(self) -> None:
@@ -57,9 +57,9 @@ class WatchMachine(RuleBasedStateMachine):
         self.client = AsyncClient(transport=self.service.transport())
         self.boxes: dict[str, Mailbox] = {}
         self.watched: set[str] = set()
-        self.there: dict[str, str] = {}  # messages that a watch must tell in the end: address by id
-        self.told: Counter[str] = Counter()  # since the last restart or discard, by id
-        self.told_ever: set[str] = set()
+        self.there: dict[str, str] = {}  # messages that a watch must deliver in the end: address by id
+        self.counts: Counter[str] = Counter()  # since the last restart or discard, by id
+        self.counts_ever: set[str] = set()
         self.last: str | None = None  # the message that the consumer works on
         self.delivered = 0
         self.gone: list[str] = []
@@ -89,15 +89,15 @@ class WatchMachine(RuleBasedStateMachine):
             self._take_result()
 
     def _take_result(self) -> None:
-        """Note what a finished step has brought."""
+        """Count what a finished step has brought."""
         step, self.step = self.step, None
         if step is None or step.cancelled():
             return
         error = step.exception()
         assert error is None, f"a watch never ends here: {error!r}"
         message = step.result()
-        self.told[message.id] += 1
-        self.told_ever.add(message.id)
+        self.counts[message.id] += 1
+        self.counts_ever.add(message.id)
         self.last = message.id
 
     async def _consume(self, seconds: float) -> None:
@@ -144,7 +144,7 @@ class WatchMachine(RuleBasedStateMachine):
     @rule(which=WHICH)
     @precondition(lambda self: self.there)
     def delete_message(self, which: int) -> None:
-        """Somebody deletes a message, told or not; what was not told yet may now be missed."""
+        """Somebody deletes a message, delivered or not; what was not delivered yet may now be missed."""
         key = self._pick(self.there, which)
         del self.there[key]
         self.service.faults.clear()
@@ -229,7 +229,7 @@ class WatchMachine(RuleBasedStateMachine):
         if self.step is not None and self.step.done():
             self._take_result()
         for key in [key for key, owner in self.there.items() if owner == email]:
-            del self.told[key]
+            del self.counts[key]
 
     @rule(which=WHICH, mail=MAIL, seconds=st.floats(0.0, 60.0))
     @precondition(lambda self: self.boxes)
@@ -249,7 +249,7 @@ class WatchMachine(RuleBasedStateMachine):
     @rule()
     @precondition(lambda self: self.delivered > 10)
     def expire(self) -> None:
-        """Time passes until every mailbox has expired; what was there before is told first."""
+        """Time passes until every mailbox has expired; what was there before is delivered first."""
         self.settle()
         self.service.clock.advance(LIFETIME)
         self.run(self._consume(60.0))
@@ -260,10 +260,10 @@ class WatchMachine(RuleBasedStateMachine):
 
     @rule(mail=MAIL)
     def restart(self, mail: list[tuple[int, int, int]]) -> None:
-        """The program stops and goes on from its saved state; only what it was working on may be told again."""
+        """The program stops and goes on from its saved state; only what it was working on may be delivered again."""
         state = json.loads(json.dumps(self.watch.seen()))
         if self.last is not None:
-            del self.told[self.last]
+            del self.counts[self.last]
         self.run(self._leave())
         self.deliver(mail)
         self.last = None
@@ -275,23 +275,23 @@ class WatchMachine(RuleBasedStateMachine):
 
     @rule()
     def settle(self) -> None:
-        """When the service is well for a while, everything that is there was told."""
+        """When the service is well for a while, everything that is there was delivered."""
         self.service.faults.clear()
         self.run(self._consume(CALM))
-        missed = {key for key, email in self.there.items() if email in self.watched and not self.told[key]}
+        missed = {key for key, email in self.there.items() if email in self.watched and not self.counts[key]}
         assert not missed
 
     @invariant()
     def nothing_is_told_twice(self) -> None:
-        assert all(count == 1 for count in self.told.values() if count), self.told
+        assert all(count == 1 for count in self.counts.values() if count), self.counts
 
     @invariant()
     def only_what_was_told_is_seen(self) -> None:
-        """The state holds what was told, but for the message that is being worked on."""
+        """The state holds what was delivered, but for the message that is being worked on."""
         if not hasattr(self, "watch"):
             return
         seen = {key for ids in self.watch.seen().values() for key in ids}
-        assert seen <= self.told_ever
+        assert seen <= self.counts_ever
         assert self.last not in seen
 
 

@@ -558,7 +558,7 @@ def test_each_status_has_its_error(status: int, kind: type[Exception], repeat: s
 
 
 def test_the_services_complaints_by_field_are_kept() -> None:
-    """422 tells which field was refused and why, in the text and as data."""
+    """422 says which field was refused and why, in the text and as data."""
     payload = {"status": False, "message": "Invalid.", "errors": {"username": ["Too short.", "Taken."], "domain": "?"}}
     error = wire.status_error(answer(payload, status=422))
     assert isinstance(error, err.InvalidRequestError)
@@ -642,18 +642,18 @@ def quota(**changes: str | None) -> tempmailg.Quota | None:
 
 def test_the_quota_is_read_from_headers_in_any_case() -> None:
     """The documented headers become a Quota, with the reset's own offset kept."""
-    told = quota()
-    assert told is not None
-    assert (told.limit, told.used, told.remaining) == (50_000, 124, 49_876)
-    assert told.resets_at is not None
-    assert told.resets_at.isoformat() == "2026-05-01T00:00:00+05:00"
+    declared = quota()
+    assert declared is not None
+    assert (declared.limit, declared.used, declared.remaining) == (50_000, 124, 49_876)
+    assert declared.resets_at is not None
+    assert declared.resets_at.isoformat() == "2026-05-01T00:00:00+05:00"
 
 
 def test_a_quota_is_completed_where_it_can_be_and_ignored_where_it_is_garbage() -> None:
-    """A missing count follows from the others; a malformed header makes the whole telling worthless."""
-    told = quota(used=None, reset=None)
-    assert told is not None
-    assert (told.used, told.resets_at) == (124, None)
+    """A missing count follows from the others; a malformed header makes the whole report worthless."""
+    declared = quota(used=None, reset=None)
+    assert declared is not None
+    assert (declared.used, declared.resets_at) == (124, None)
     assert quota(limit=None) is None
     assert quota(remaining="many") is None
 
@@ -664,9 +664,9 @@ RESETS = ["1780000000", "1780000000.5", "3600", "soon", "", "2026-13-01T00:00:00
 @pytest.mark.parametrize("reset", RESETS)
 def test_an_odd_reset_is_unknown_and_the_counts_are_known(reset: str) -> None:
     """An epoch, or whatever else cannot be read, costs that field and not the quota."""
-    told = quota(reset=reset)
-    assert told is not None
-    assert (told.limit, told.used, told.remaining, told.resets_at) == (50_000, 124, 49_876, None)
+    declared = quota(reset=reset)
+    assert declared is not None
+    assert (declared.limit, declared.used, declared.remaining, declared.resets_at) == (50_000, 124, 49_876, None)
 
 
 def test_an_odd_reset_of_a_spent_quota_is_unknown_too() -> None:

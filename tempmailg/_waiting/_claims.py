@@ -68,7 +68,7 @@ class Claims:
         return Claim.DONE if self._is_known(email, message_id) else Claim.HELD
 
     async def finish(self, email: str, message_id: str) -> None:
-        """Take a message for handled, if it was claimed."""
+        """Record that a message was handled, if it was claimed."""
         key = email, message_id
         if key in self._mine and self._done is not None:
             await self._ask(self._done, email, message_id)
@@ -82,7 +82,7 @@ class Claims:
         task.add_done_callback(self._retries.discard)
 
     async def close(self) -> None:
-        """Retry nothing any more."""
+        """Stop claiming again."""
         for task in self._retries:
             task.cancel()
         if self._retries:

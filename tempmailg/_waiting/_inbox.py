@@ -205,7 +205,7 @@ class Inbox:
         self.listeners = tuple(other for other in self.listeners if other is not listener)
 
     def forget_list(self) -> None:
-        """Take the next list for new, whatever it holds."""
+        """Treat the next list as new, whatever it holds."""
         self.digest = self.etag = None
 
     @property
@@ -215,7 +215,7 @@ class Inbox:
 
     @property
     def is_urgent(self) -> bool:
-        """Whether one of its listeners is."""
+        """Whether one of its listeners is urgent."""
         return any(listener.is_urgent for listener in self.listeners)
 
     @property

@@ -144,7 +144,7 @@ class Poller:
             self._set_alarm(now)
 
     def resume(self, email: str) -> None:
-        """Poll a mailbox again for a listener that was full, and take its list for new: some of it was left out."""
+        """Poll a mailbox again for a listener that was full, and treat its list as new: some of it was left out."""
         inbox = self._inboxes.get(email)
         if inbox is None:
             return

@@ -188,7 +188,7 @@ def _checked_interval(interval: float | None) -> float | None:
 
 
 class _Wait(Listener):
-    """One wait's place at its mailbox: what has come, what became of it, and how the wait ends."""
+    """One wait at its mailbox: what has come, what became of it, and how the wait ends."""
 
     __slots__ = (
         "_arrived",

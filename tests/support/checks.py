@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from support.fault_server import FaultServer
 
-__all__ = ["CANARY", "Outcome", "Recorder", "assert_hidden", "everything_told_by", "impatient", "listening", "trial"]
+__all__ = ["CANARY", "Outcome", "Recorder", "assert_hidden", "everything_shown_by", "impatient", "listening", "trial"]
 
 CANARY: Final = 'sk/canary+7f3a9c%41&"<tail>=\\end'
 """A key with everything in it that some notation spells differently."""
@@ -68,7 +68,7 @@ def assert_hidden(texts: Iterable[str], secret: str = CANARY) -> None:
             assert at < 0, f"{spelled!r} shows in: {text[max(0, at - 300) : at + 300]}"
 
 
-def everything_told_by(error: BaseException) -> Iterator[str]:
+def everything_shown_by(error: BaseException) -> Iterator[str]:
     """Yield all that a log, a crash reporter or a debugger may make of an exception, locals of all frames included."""
     yield from (str(error), repr(error), repr(error.args), repr(vars(error)))
     yield "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
@@ -87,7 +87,7 @@ class Recorder(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         self.lines += [record.getMessage(), repr(record.args), repr(vars(record))]
         if record.exc_info and record.exc_info[1]:
-            self.lines += everything_told_by(record.exc_info[1])
+            self.lines += everything_shown_by(record.exc_info[1])
 
 
 @define
@@ -164,7 +164,7 @@ async def trial(
     assert_hidden(recorder.lines)
     assert_hidden(request.line for request in server.requests)
     if outcome.error is not None:
-        assert_hidden(everything_told_by(outcome.error))
+        assert_hidden(everything_shown_by(outcome.error))
     assert requests in (None, len(server.requests)), [request.line for request in server.requests]
     assert outcome.seconds < calls * (deadline + GRACE), outcome.seconds
     assert not asyncio.all_tasks() - tasks, asyncio.all_tasks() - tasks
@@ -214,7 +214,7 @@ def _descriptors() -> set[str]:
 
 
 class listening:  # noqa: N801 - used like the functions of contextlib
-    """Hear everything that is logged at DEBUG, whoever logs it."""
+    """Collect everything that is logged at DEBUG, whoever logs it."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder

@@ -1,4 +1,4 @@
-"""What the tests of downloads share: a server with one answer, a client, and a look at the folder."""
+"""What the tests of downloads share: a server with one answer, a client, and what the folder holds."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Patient(FaultServer):
 
 
 def attachment(name: str = "file.txt", size: int | None = None) -> Attachment:
-    """Return an attachment as a message tells it."""
+    """Return an attachment as a message names it."""
     return Attachment(name=name, size=size, message_id="m1")
 
 

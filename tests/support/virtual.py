@@ -1,4 +1,4 @@
-"""A transport whose answers a test makes by hand, on a clock that leaps: an hour of looks takes milliseconds."""
+"""A transport whose answers a test makes by hand, on a clock that leaps: an hour of polls takes milliseconds."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def listing(*messages: Mapping[str, Any], status: int = 200, **headers: str) -> 
 
 
 def http_date(moment: datetime) -> str:
-    """Return a moment as the header `Date` tells it."""
+    """Return a moment as the header `Date` writes it."""
     return format_datetime(moment, usegmt=True)
 
 
