@@ -36,6 +36,7 @@ _ENOUGH_LIFE: Final = timedelta(seconds=120)
 _PLENTY: Final = 1_000_000_000  # the sandbox's quota: a test run must not end because it is long
 
 _LETTERS_AND_DIGITS = re.compile(r"\w*\d\w*")
+_LETTERS = re.compile(r"\b[^\W\d_](?:[ -][^\W\d_]\b){3,}|[^\W\d_]{4,}")  # one by one, or a word
 _LINK = re.compile(r"(?i)\b(https?://[^\s/?#]*)[^\s>)\]]*")
 _HIDDEN: Final = "•••"
 _SHOWN: Final = 4_000  # characters of a mail that a report shows
@@ -170,20 +171,37 @@ def _time(time: datetime) -> str:
 
 
 def _redacted(message: Message) -> str:
-    """Return a message without its codes, all other words with digits, and what stands in links behind the host."""
-    text = message.text[:_SHOWN]
+    """Return a message without what could be a code, and without what stands in links behind the host."""
+    text = _without_codes(_LINK.sub(rf"\1/{_HIDDEN}", message.text[:_SHOWN]), message)
+    return (
+        f"From: {message.from_email[:80]}\nSubject: {_subject(message)}\n"
+        f"Received: {_time(message.received_at)}\n\n{text}"
+    )
+
+
+def _subject(message: Message) -> str:
+    return _without_codes(message.subject, message)[:80]
+
+
+def _without_codes(text: str, message: Message) -> str:
+    """Return a text without the message's codes, and without any word that looks like one.
+
+    A word does if it has a digit or a capital behind its first letter, or is spelled letter by letter.
+    """
     for candidate in message.find_codes():
         text = text.replace(candidate.value, _HIDDEN)
-    text = _LETTERS_AND_DIGITS.sub(_HIDDEN, _LINK.sub(rf"\1/{_HIDDEN}", text))
-    subject = _LETTERS_AND_DIGITS.sub(_HIDDEN, message.subject[:80])
-    return f"From: {message.from_email[:80]}\nSubject: {subject}\nReceived: {_time(message.received_at)}\n\n{text}"
+    return _LETTERS.sub(_hidden_if_code, _LETTERS_AND_DIGITS.sub(_HIDDEN, text))
+
+
+def _hidden_if_code(found: re.Match[str]) -> str:
+    letters = found[0]
+    return letters if letters.isalpha() and not any(map(str.isupper, letters[1:])) else _HIDDEN
 
 
 def _describe(message: Message) -> str:
     files = f", {len(message.attachments)} attachment(s)" if message.attachments else ""
-    subject = _LETTERS_AND_DIGITS.sub(_HIDDEN, message.subject[:80])
     size = f"{len(message.content)} characters of {'HTML' if message.is_html else 'text'}"
-    return f"  {message.received_at:%H:%M:%S}  {message.from_email[:80]}  {subject!r}, {size}{files}"
+    return f"  {message.received_at:%H:%M:%S}  {message.from_email[:80]}  {_subject(message)!r}, {size}{files}"
 
 
 class _Elsewhere:

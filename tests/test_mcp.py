@@ -529,3 +529,24 @@ def test_the_server_loads_its_half_of_the_package() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[:2] == ["False False False", "ClientSession Server"]
+
+
+def test_the_server_leaves_for_later_what_its_first_answer_does_not_need() -> None:
+    """The protocol's models are built when they are used, the sandbox loads with a tool, and all else is as before."""
+    code = """
+import gc, sys
+from pydantic import BaseModel
+from tempmailg._cli import _local
+from tempmailg._mcp import _load, _schemas
+_load()
+
+class Later(BaseModel):
+    number: int
+
+import mcp_types
+print(mcp_types.Tool.__pydantic_complete__, _schemas.Listed.__pydantic_complete__, Later.__pydantic_complete__)
+print(mcp_types.Tool.model_validate({"name": "a", "inputSchema": {}}).name, mcp_types.Tool.__pydantic_complete__)
+print("tempmailg.sandbox" in sys.modules, gc.isenabled())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["False True True", "a True", "False True"]

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from support.chromium import chromium
 
+from tempmailg import AsyncClient, _fixtures
 from tempmailg.sandbox import Sandbox
 
 SAMPLE = Path(__file__).parent / "sample_project"
@@ -263,3 +264,27 @@ def test_the_plugin_is_found_without_being_named() -> None:
     """An installed package announces the plugin to pytest."""
     (point,) = [point for point in entry_points(group="pytest11") if point.name == "tempmailg"]
     assert point.value == "tempmailg.pytest_plugin"
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("Your code is QWERTZ", "Your code is •••"),
+        ("Your code is ABC-DEF", "Your code is •••"),
+        ("Your code is ABCD EFGH", "Your code is ••• •••"),
+        ("Your code is q w e r t y", "Your code is •••"),
+        ("code: kqzx-wvut-abcd", "code: •••"),
+        ("Your code is qwERtz, Ann", "Your code is •••, Ann"),
+        ("Your Shop has no code for you", "Your Shop has no code for you"),
+    ],
+)
+async def test_a_code_of_letters_alone_stays_out_of_a_report(written: str, shown: str) -> None:
+    """Neither subject nor text of a report shows a code without digits; ordinary words stay."""
+    sandbox = Sandbox()
+    async with AsyncClient(transport=sandbox.transport()) as client:
+        mailbox = await client.create_mailbox()
+        sandbox.deliver(mailbox, subject=written, text=written)
+        (message,) = await client.list_messages(mailbox)
+    lines = _fixtures._redacted(message).splitlines()
+    assert (lines[1], lines[-1]) == (f"Subject: {shown}", shown)
+    assert repr(shown) in _fixtures._describe(message)

@@ -115,7 +115,7 @@ def test_a_sandbox_in_the_background_ends_well(shell: Shell, number: signal.Sign
 
 MOMENTS = {
     "the command line loads": ("tempmailg.__main__", "_run"),
-    "its options are read": ("tempmailg._cli._local", "sandbox_arguments"),
+    "its options are read": ("tempmailg._cli._sandbox_arguments", "sandbox_arguments"),
     "it begins to listen": ("tempmailg.sandbox", "serve"),
 }
 

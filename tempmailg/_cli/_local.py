@@ -9,7 +9,6 @@ from tempmailg import _errors as err
 from tempmailg import _signals as signals
 from tempmailg._cli._config import find_access
 from tempmailg._cli._log import log_shown_on
-from tempmailg._cli._sandbox_arguments import sandbox_arguments
 from tempmailg._cli._screen import Screen, naming_stdout
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ def sandbox(output: OutputOptions, values: Mapping[str, Any]) -> None:
         values: The values of the command's options.
     """
     try:
+        from tempmailg._cli._sandbox_arguments import sandbox_arguments
         from tempmailg.sandbox import Sandbox
         from tempmailg.sandbox._sandbox import load
 

@@ -53,6 +53,8 @@ def run(access: Access | None, options: ServerOptions) -> None:
 
 
 def _load() -> ModuleType:
+    from tempmailg._mcp import _schemas as _schemas  # complete before threads use them
+
     try:
         with server_alone():
             from tempmailg._mcp import _server
