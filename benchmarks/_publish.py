@@ -187,11 +187,8 @@ PARTS: Final[Mapping[str, Mapping[str, Callable[[Results], str]]]] = {
         "costs": costs,
         "goals": goals,
         "scores": scores,
-        **{
-            name: tables(name)
-            for name in ("waiting", "fleet", "download", "extraction", "sandbox", "startup", "command")
-        },
-        **{name: tables(name) for name in ("scaling", "memory", "server")},
+        **{name: tables(name) for name in ("waiting", "fleet", "download", "extraction", "sandbox")},
+        **{name: tables(name) for name in ("startup", "command", "plugin", "scaling", "memory", "server")},
     },
 }
 """What is made from the results: the parts of each manual by the names of their markers."""

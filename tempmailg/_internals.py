@@ -12,7 +12,6 @@ import importlib
 import math
 import time
 import warnings
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
 
 import aiohttp
@@ -95,6 +94,8 @@ def check_names(names: Sequence[PrivateName] = NAMES) -> None:
     """
     missing = [f"{name.owner.__name__}.{name.name}" for name in names if not name.exists]
     if missing:
+        from importlib.metadata import version  # takes longer than all else here
+
         library = names[0].library
         raise ConfigurationError(
             f"{library} {version(library)} has no {', '.join(missing)}, on which this release of tempmailg relies:"

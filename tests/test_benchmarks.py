@@ -16,7 +16,7 @@ from support.redis_server import needs_redis
 
 from benchmarks import _plots as plots
 from benchmarks import _publish as publish
-from benchmarks import fleet
+from benchmarks import command, fleet, plugin
 from benchmarks._harness import (
     Goal,
     Measure,
@@ -168,6 +168,21 @@ def test_a_readme_without_markers_is_refused() -> None:
     """A table that has no place is an error, not a silent loss."""
     with pytest.raises(ValueError, match="no place for the results"):
         publish.with_part("nothing here", "costs", "part")
+
+
+def test_the_plugin_is_measured() -> None:
+    """Runs of pytest without the plugin, with it unused, and with a mailbox a test have their rows and goals."""
+    (found,) = plugin.measures(short=True)
+    assert [row.name for row in found.rows] == ["without the plugin", "plugin, not used", "plugin, a mailbox a test"]
+    assert [goal.limit for goal in found.goals] == [3, 15]
+    assert found.rows[2].figures["CPU ms"] > found.rows[0].figures["CPU ms"] > 0
+
+
+def test_calls_and_waits_of_the_command_are_measured() -> None:
+    """The command line's call is compared with importing aiohttp, and its wait ends with the code that was sent."""
+    found = {measure.title: measure for measure in command.measures(short=True)}
+    assert list(found) == ["Help at the shell", "One call at the shell", "tempmailg wait --code"]
+    assert all(goal.measured.median > 0 for measure in found.values() for goal in measure.goals)
 
 
 @needs_redis

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import textwrap
 from typing import TYPE_CHECKING
 
 import click
@@ -37,6 +38,33 @@ def test_every_command_has_help_and_speaks_json(shell: Shell, command: str) -> N
     assert ("--json" in outcome.stdout) == (command != "completion")
     assert max(map(len, outcome.stdout.splitlines())) <= 100
     assert all(option.help for option in cli.commands[command].params if isinstance(option, click.Option))
+
+
+def test_a_call_loads_no_more_than_it_needs() -> None:
+    """What only some calls need (a config file, a page, codes, a release that is refused) loads where it is needed."""
+    code = textwrap.dedent("""
+        import sys
+        import tempmailg._cli._actions, tempmailg._aiohttp
+        lazy = {"tomllib", "importlib.metadata", "zipfile", "tempmailg._page", "tempmailg._extract._codes"}
+        print(sorted(lazy & set(sys.modules)))
+    """)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout == "[]\n"
+
+
+def test_the_words_of_mails_are_loaded_before_they_are_needed() -> None:
+    """After `warm_up`, finding a code and a link imports nothing: an answer follows its poll at once."""
+    code = textwrap.dedent("""
+        import sys
+        from tempmailg import _extract
+        _extract.warm_up()
+        before = set(sys.modules)
+        mail = "<p>Your code is 271828.</p><a href='https://pond.example/verify?token=Tq93kPzw1'>Verify</a>"
+        print(_extract.find_code(mail, is_html=True), _extract.find_link(mail, is_html=True, subject="Verify"))
+        print(sorted(set(sys.modules) - before))
+    """)
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.splitlines() == ["271828 https://pond.example/verify?token=Tq93kPzw1", "[]"]
 
 
 def test_help_loads_click_and_little_else() -> None:

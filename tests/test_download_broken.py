@@ -222,7 +222,7 @@ async def test_a_compressed_beginning_is_not_continued(tmp_path: Path) -> None:
     answer = head(headers={"Content-Length": str(len(packed)), "ETag": ETAG, "Content-Encoding": "gzip"})
     begun_packed = [answer, packed[:HALF], lambda: ARRIVED.done > 0, RESET]
     async with serving(begun_packed, whole()) as (client, server):
-        await client.download_attachment(attachment(size=SIZE), tmp_path, progress=ARRIVED.note)
+        await client.download_attachment(attachment(size=SIZE), tmp_path, progress=ARRIVED.record)
     assert asked(server) == [ALL, ALL]
     assert files_in(tmp_path) == {"file.txt": BODY}
 

@@ -19,7 +19,6 @@ from tempmailg._cli._screen import AnswerLostError, Screen
 from tempmailg._cli._session import Session, opened
 from tempmailg._cli._times import ago, clock, stamp, until
 from tempmailg._models import Mailbox
-from tempmailg._page import safe_page
 from tempmailg._sanitize import ascii_url, sanitize_line
 
 if TYPE_CHECKING:
@@ -180,6 +179,8 @@ async def save_html(session: Session, message_id: str, to: str | None) -> None:
     """Write a message's content to an HTML file and print its path."""
     message = await session.client.get_message(message_id)
     path = _new_file(to)
+    from tempmailg._page import safe_page
+
     page = safe_page(message.content, is_html=message.is_html, title=sanitize_line(message.subject))
     path.write_text(page, encoding="utf-8", errors="replace", newline="")
     session.screen.path(path)
@@ -256,6 +257,10 @@ async def wait(
 ) -> None:
     """Wait for a message and print its id, or the code or link in it."""
     mailbox = session.mailbox(name)
+    if answer is not None:
+        from tempmailg._extract import warm_up
+
+        warm_up()  # now, not between the poll that finds the code and the line that shows it
     ignore: Sequence[Message] = await session.client.list_messages(mailbox) if only_new else ()
     with session.screen.spinner(_waiting_line(session, mailbox, timeout)):
         value, text, hint = await _arrival(session.client, mailbox, answer, timeout=timeout, ignore=ignore, **criteria)

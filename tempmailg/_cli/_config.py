@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tomllib
 from pathlib import Path
 from typing import Final
 
@@ -70,6 +69,8 @@ def _read(path: Path) -> dict[str, str] | None:
         return None
     except UnusableFileError as error:
         raise ConfigurationError(f"the config file {path} {error}") from None
+    import tomllib  # only where there is a file
+
     try:
         settings = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError):

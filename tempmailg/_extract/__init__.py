@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tempmailg._extract._clues import Clue
     from tempmailg._extract._page import Page
 
-__all__ = ["CodeCandidate", "LinkCandidate", "find_code", "find_codes", "find_link", "find_links", "to_text"]
+__all__ = ["CodeCandidate", "LinkCandidate", "find_code", "find_codes", "find_link", "find_links", "to_text", "warm_up"]
 
 
 @public
@@ -284,6 +284,13 @@ def _stands_clear(scores: list[float], accepted: float, clear: float, clear_of_e
         return False
     rival = scores[1] if len(scores) > 1 else 0.0
     return scores[0] - rival >= (clear_of_equal if rival >= accepted else clear)
+
+
+def warm_up() -> None:
+    """Load the words and compile the patterns that the first mail would wait for: some 20 ms."""
+    mail = '<p>Your code is <b>482913</b>.</p><a href="https://example.com/verify?token=Tq93kPzw1">Verify</a>'
+    find_code(mail, is_html=True, subject="Your code")
+    find_link(mail, is_html=True, subject="Your code")
 
 
 def _in_words(first: str, clues: Iterable[Clue]) -> str:
