@@ -14,7 +14,7 @@ from enum import IntEnum
 from functools import lru_cache
 from html import unescape
 from html.entities import html5
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urljoin
 
 import attrs
@@ -303,6 +303,8 @@ class _Reader:
     sheet: dict[str, list[_Rule]] = attrs.field(factory=dict[str, list[_Rule]])
     anchors: list[Anchor] = attrs.field(factory=list[Anchor])
     quoted: list[tuple[int, int]] = attrs.field(factory=list[tuple[int, int]])
+    tags: dict[tuple[str, str], tuple[dict[str, str], _Style]] = attrs.field(factory=dict[Any, Any])
+    """Attributes and style of each tag that was read, by its name and source."""
     url: str | None = None
     label: str = ""
     base: str = ""
@@ -340,10 +342,11 @@ class _Reader:
                 kept = line.rstrip() if element.spaces == "verbatim" else " ".join(line.split())
                 self.writer.write(kept, loud=element.loud)
 
-    def open(self, name: str, attributes: dict[str, str]) -> None:
+    def open(self, name: str, source: str) -> None:
         if name == "p" and self.stack[-1].name == "p":
             self.close("p")
-        element = self._element(name, attributes)
+        attributes, style = self._tag(name, source)
+        element = self._element(name, attributes, style)
         self.writer.part(element.gap)
         self._act(name, attributes, element)
         if name not in _VOID:
@@ -390,6 +393,7 @@ class _Reader:
 
     def style_sheet(self, css: str) -> None:
         """Keep the rules for a tag, an id, classes or all of them, outside of media queries."""
+        self.tags.clear()
         for selectors, declarations in _RULE.findall(_AT_RULE.ready.sub("", css[:_MAX_CSS])):
             style = _style(declarations)
             for selector in selectors.split(",") if style is not _PLAIN else ():
@@ -439,11 +443,18 @@ class _Reader:
             self.anchors.append(Anchor(self.url, start, max(start, self.writer.length), self.label))
         self.url = None
 
-    def _element(self, name: str, attributes: dict[str, str]) -> _Element:
+    def _tag(self, name: str, source: str) -> tuple[dict[str, str], _Style]:
+        """Return a tag's attributes and its style; the tags of a mail are much alike."""
+        known = self.tags.get((name, source))
+        if known is None:
+            attributes = _attributes(source)
+            known = self.tags[name, source] = attributes, self._style_of(name, attributes)
+        return known
+
+    def _element(self, name: str, attributes: dict[str, str], style: _Style) -> _Element:
         outer = self.stack[-1]
         if outer.gone or name in _UNSEEN or "hidden" in attributes or (name == "dialog" and "open" not in attributes):
             return _Element(name, gone=True, gap=_TAG_GAPS.get(name, _Gap.NONE))
-        style = self._style_of(name, attributes)
         gap = _gap_of(name, style.display)
         if outer.parts_children:
             gap = max(gap, _Gap.LINE)
@@ -519,7 +530,7 @@ def read_html(content: str) -> Page:
         elif close:
             reader.close(name)
         else:
-            reader.open(name, _attributes(attributes))
+            reader.open(name, attributes)
     return reader.page()
 
 
