@@ -35,6 +35,7 @@ from tempmailg._public import public
 from tempmailg._resolver import DaemonResolver
 from tempmailg._settings import is_loopback, resolve_base_url, resolve_proxy
 from tempmailg._sockets import Receipt, is_readable
+from tempmailg._turns import Turns
 from tempmailg.transport import Response
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ class AiohttpTransport:
     api_key: None = None  # the key is the client's
     _session: aiohttp.ClientSession | None = None
     _deadlines: Deadlines
+    _turns: Turns
 
     def __init__(
         self,
@@ -143,11 +145,16 @@ class AiohttpTransport:
     async def request(self, request: Request, *, timeout: float, max_bytes: int) -> Response:
         """See `Transport.request`."""
         attempt = self._attempt(request)
-        session, deadlines = self._session_here(), self._deadlines
+        session, deadlines, turns = self._session_here(), self._deadlines, self._turns
         try:
             with deadlines.within(timeout):
-                answer = await self._open(session, request, attempt)
-                body = await _read_all(answer, max_bytes)
+                if not turns.take():
+                    await turns.wait()
+                try:
+                    answer = await self._open(session, request, attempt)
+                    body = await _read_all(answer, max_bytes)
+                finally:
+                    turns.give_back()
         except _READING_TYPES as error:
             failure = attempt.translated(error)
         else:
@@ -242,6 +249,7 @@ class AiohttpTransport:
         if session is None:
             session = self._session = self._new_session()
             self._loop, self._pid, self._deadlines = loop, os.getpid(), Deadlines(loop)
+            self._turns = Turns(session.connector.limit if session.connector else 0)
             _in_use.add(self)
         elif self._loop is not loop:
             raise err.ConfigurationError(

@@ -185,7 +185,8 @@ class WatchMachine(RuleBasedStateMachine):
         async def begin_and_cancel() -> None:
             if self.step is None:
                 self.step = asyncio.create_task(anext(self.watch))
-                self.last = None
+                if turns:  # a task that is cancelled before its first turn has never asked for a message
+                    self.last = None
             for _ in range(turns):
                 await asyncio.sleep(0)
             await self._cancel_step()
