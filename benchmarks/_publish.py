@@ -82,7 +82,7 @@ def scores(results: Results) -> str:
     shares = ("precision", "recall", "no wrong one", "alarms")
     extractors: dict[str, Any] = judged["scores"]
     for name, its in extractors.items():
-        if name.startswith(("code: ", "link: ")) and not name.endswith(": misses"):
+        if name.startswith(("code: ", "link: ", "invitation: ")) and not name.endswith(": misses"):
             label = f"`{name}`" if "\\" in name else name
             lines.append(f"| {label} | {' | '.join(_share(its[share]) for share in shares)} |")
     lines += ["", "| What goes wrong | Mails |", "|:--|--:|"]

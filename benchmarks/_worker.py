@@ -10,7 +10,9 @@ import os
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
@@ -19,7 +21,7 @@ from benchmarks._harness import Sample
 from benchmarks._mail import MAILBOX
 
 if TYPE_CHECKING:
-    from benchmarks._contestants import AsyncList, Contestant
+    from benchmarks._contestants import AsyncList, Contestant, List
 
 __all__ = ["Worker", "why_not"]
 
@@ -33,11 +35,13 @@ class Worker:
     Args:
         name: The contestant's name.
         base_url: Where the API stands.
-        concurrency: How many calls run at once; 0 for the blocking client, one call after the other.
+        concurrency: How many calls run at once.
+        threads: Whether the blocking client makes them, in so many threads; otherwise one event loop does.
     """
 
-    def __init__(self, name: str, base_url: str, *, concurrency: int) -> None:
-        command = [sys.executable, "-m", "benchmarks._worker", name, base_url, str(concurrency)]
+    def __init__(self, name: str, base_url: str, *, concurrency: int, threads: bool = False) -> None:
+        how = "threads" if threads else "tasks"
+        command = [sys.executable, "-m", "benchmarks._worker", name, base_url, how, str(concurrency)]
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(_search_path(CONTESTANTS[name]))}
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
@@ -109,16 +113,16 @@ def _plain(message: Any) -> dict[str, Any]:  # noqa: ANN401 - each contestant ha
 
 def main() -> None:
     """Serve the parent until it closes our input."""
-    name, base_url, concurrency = sys.argv[1:]
+    name, base_url, how, concurrency = sys.argv[1:]
     contestant = CONTESTANTS[name]
     for module in contestant.hides:
         sys.modules[module] = None  # type: ignore[assignment] # an import of it now fails as if it were missing
     if "uvloop" in contestant.needs:
         os.environ["TEMPMAILG_LOOP"] = "uvloop"
-    if int(concurrency):
+    if how == "tasks":
         asyncio.run(_serve_async(contestant, base_url, int(concurrency)))
     else:
-        _serve_blocking(contestant, base_url)
+        _serve_blocking(contestant, base_url, int(concurrency))
 
 
 async def _serve_async(contestant: Contestant, base_url: str, concurrency: int) -> None:
@@ -131,7 +135,7 @@ async def _serve_async(contestant: Contestant, base_url: str, concurrency: int) 
             await asyncio.gather(
                 *(_list_often(listed, f"box{task}@example.com", calls // concurrency) for task in range(concurrency))
             )
-            _tell_sample(calls // concurrency * concurrency, begun)
+            _report_sample(calls // concurrency * concurrency, begun)
 
 
 async def _list_often(listed: AsyncList, mailbox: str, times: int) -> None:
@@ -139,19 +143,26 @@ async def _list_often(listed: AsyncList, mailbox: str, times: int) -> None:
         await listed(mailbox)
 
 
-def _serve_blocking(contestant: Contestant, base_url: str) -> None:
+def _serve_blocking(contestant: Contestant, base_url: str, threads: int) -> None:
     assert contestant.blocking
-    with contestant.blocking(base_url) as listed:
+    with contestant.blocking(base_url) as listed, ThreadPoolExecutor(threads) as pool:
         _report({"fields": fields_of(listed(MAILBOX)) if contestant.typed else None})
         for line in sys.stdin:
-            calls = int(line)
+            each = int(line) // threads
             begun = time.perf_counter(), time.process_time()
-            for _ in range(calls):
-                listed(MAILBOX)
-            _tell_sample(calls, begun)
+            if threads == 1:  # no hand-over to a pool
+                _block_often(listed, each)
+            else:
+                list(pool.map(partial(_block_often, listed), [each] * threads))
+            _report_sample(each * threads, begun)
 
 
-def _tell_sample(calls: int, begun: tuple[float, float]) -> None:
+def _block_often(listed: List, times: int) -> None:
+    for _ in range(times):
+        listed(MAILBOX)
+
+
+def _report_sample(calls: int, begun: tuple[float, float]) -> None:
     wall, cpu = time.perf_counter() - begun[0], time.process_time() - begun[1]
     _report({"calls": calls, "wall": wall, "cpu": cpu})
 

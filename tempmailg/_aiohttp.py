@@ -30,7 +30,13 @@ from yarl import URL
 from tempmailg import _errors as err
 from tempmailg._coding import ACCEPTED, decoded
 from tempmailg._deadlines import Deadlines
-from tempmailg._internals import ConnectionPool, certificate_check, forbid_resending, parse_leniently
+from tempmailg._internals import (
+    ConnectionPool,
+    certificate_check,
+    forbid_resending,
+    parse_leniently,
+    read_in_pieces,
+)
 from tempmailg._public import public
 from tempmailg._resolver import DaemonResolver
 from tempmailg._settings import is_loopback, resolve_base_url, resolve_proxy
@@ -56,6 +62,9 @@ CONNECT_TIMEOUT: Final = 10.0
 PROBATION: Final = 0.02
 """Seconds that a connection must have stood idle before a POST trusts it, where none is known to be kept: a server that
 closes after each answer without announcing it does so a moment later."""
+
+PIECE: Final = 64 * 1024
+"""Bytes of an answer that are received at a time: see `read_in_pieces`."""
 
 READ_AHEAD: Final = 256 * 1024
 """Bytes of a body that may wait for their reader before the connection is held up. The event loop receives so many at
@@ -144,7 +153,7 @@ class AiohttpTransport:
 
     async def request(self, request: Request, *, timeout: float, max_bytes: int) -> Response:
         """See `Transport.request`."""
-        attempt = self._attempt(request)
+        attempt = self._attempt(request, PIECE)
         session, deadlines, turns = self._session_here(), self._deadlines, self._turns
         try:
             with deadlines.within(timeout):
@@ -163,7 +172,7 @@ class AiohttpTransport:
 
     async def stream(self, request: Request, *, timeout: float) -> _AiohttpStream:
         """See `Transport.stream`."""
-        attempt = self._attempt(request)
+        attempt = self._attempt(request, READ_AHEAD)
         session, deadlines = self._session_here(), self._deadlines
         try:
             with deadlines.within(timeout):
@@ -216,14 +225,14 @@ class AiohttpTransport:
             self._session = None
             self._abandon(session)
 
-    def _attempt(self, request: Request) -> _Attempt:
-        # Somebody else's connection pool does not say when it has a connection, so assume the worst: that it had one.
-        stage: Literal["connecting", "waiting"] = "connecting" if self._injected is None else "waiting"
-        return _Attempt(self._address, stage, is_safe=request.method != "POST")
+    def _attempt(self, request: Request, piece: int) -> _Attempt:
+        return _Attempt(self._address, "connecting", is_safe=request.method != "POST", piece=piece)
 
     async def _open(
         self, session: aiohttp.ClientSession, request: Request, attempt: _Attempt
     ) -> aiohttp.ClientResponse:
+        if self._injected is not None:
+            attempt.stage = "waiting"  # somebody else's pool does not say when it has a connection: assume the worst
         token = _current_attempt.set(attempt)
         try:
             answer = await session.request(
@@ -423,6 +432,7 @@ class _Connector(ConnectionPool):
             raise
         attempt = _current_attempt.get()
         if attempt is not None:
+            read_in_pieces(connection.transport, attempt.piece)
             attempt.has_connection(self, connection)
         return connection
 
@@ -489,11 +499,19 @@ def _bypassed(netloc: str) -> bool:
 
 @define
 class _Attempt:
-    """How far one request came, and on what."""
+    """How far one request came, and on what.
+
+    Args:
+        base_url: The service's address.
+        stage: How far it came.
+        is_safe: Whether it may be sent twice.
+        piece: How many bytes of the answer are received at a time.
+    """
 
     base_url: str
     stage: Literal["connecting", "waiting", "reading"]
     is_safe: bool
+    piece: int
     receipt: Receipt | None = None
     pool: _Connector | None = None
     is_on_kept_connection: bool = False

@@ -39,6 +39,7 @@ __all__ = [
     "check_names",
     "forbid_resending",
     "parse_leniently",
+    "read_in_pieces",
 ]
 
 
@@ -117,6 +118,18 @@ def forbid_resending(session: aiohttp.ClientSession) -> None:
 def certificate_check(connector: aiohttp.TCPConnector) -> ssl.SSLContext | bool | aiohttp.Fingerprint:
     """Return which certificates a connector accepts: False means any."""
     return connector._ssl  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+def read_in_pieces(transport: asyncio.BaseTransport | None, size: int) -> None:
+    """Have a connection receive at most so many bytes at a time.
+
+    asyncio makes room for 256 KiB before each receipt, and gives most of it back. The C library maps and unmaps memory
+    for that each time, which is a sixth of the processor time of a call; room of less than 128 KiB it has at hand.
+    Other event loops have no such number, or another way.
+    """
+    its: Any = transport
+    if hasattr(its, "max_size"):
+        its.max_size = size
 
 
 def parse_leniently(is_ours: Callable[[], bool]) -> None:

@@ -1186,6 +1186,6 @@ def test_whatever_is_caught_has_a_meaning() -> None:
 )
 def test_what_aiohttp_wraps_today_is_known_unwrapped(error: Exception, stage: Any) -> None:
     """An error of aiohttp's parser that reached the transport bare would be an unusable answer, without its text."""
-    ours = _aiohttp._Attempt("https://mail.example", stage, is_safe=True).translated(error)
+    ours = _aiohttp._Attempt("https://mail.example", stage, is_safe=True, piece=1_024).translated(error)
     assert isinstance(ours, err.APIResponseError)
     assert "canary" not in str(ours)

@@ -51,6 +51,7 @@ DECIDED = {
     "tempmailg/_cli/README.md": {
         "64 KiB": "the limit of a file with a key",
         "1 GiB": "the limit of a file with a state",
+        "0.8 seconds": "how long a clean-up may take after a signal",
     },
     "tempmailg/_mcp/README.md": {
         "30 to 60 seconds": "when hosts of agents give a call up",
@@ -60,6 +61,7 @@ DECIDED = {
     "tempmailg/sandbox/README.md": {
         "600 seconds": "the life of a mailbox",
         "256 MiB": "the limit of the journal",
+        "0.8 seconds": "how long a clean-up may take after a signal",
     },
 }
 """Numbers in running text that nobody measured: limits, defaults and definitions, with what each is."""

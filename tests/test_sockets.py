@@ -17,6 +17,7 @@ from support.hanging_up import hanging_up
 
 from tempmailg import AsyncClient, _aiohttp
 from tempmailg import _errors as err
+from tempmailg._internals import read_in_pieces
 from tempmailg._sockets import Receipt, is_readable
 
 MAILBOX = (Path(__file__).parent / "samples" / "create_mailbox.json").read_bytes()
@@ -215,3 +216,20 @@ async def test_closing_the_client_is_no_proof_that_a_post_was_not_taken(
     outcome = await trial(closed_meanwhile, server, monkeypatch, tmp_path, requests=None)
     assert type(outcome.error) is err.ClientClosedError
     assert "the mailbox may exist" in str(outcome.error)
+
+
+async def test_answers_arrive_in_pieces_for_which_memory_is_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The room of 256 KiB that asyncio makes for each receipt is mapped and unmapped: only a download is worth that."""
+    sizes: list[int] = []
+
+    def watched(transport: Any, size: int) -> None:
+        read_in_pieces(transport, size)
+        sizes.append(transport.max_size)
+
+    monkeypatch.setattr(_aiohttp, "read_in_pieces", watched)
+    file = reply(body=b"file", headers=[("Content-Type", "text/plain")])
+    async with FaultServer((CREATED,), (file,)) as server, AsyncClient("tm_key", base_url=server.base_url) as client:
+        await client.create_mailbox()
+        async with client.stream_attachment(("message", "attachment.txt")) as stream:
+            assert b"".join([chunk async for chunk in stream]) == b"file"
+    assert sizes == [64 * 1024, 256 * 1024]

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import aiohttp
+import pytest
+from support.fault_server import STALL, FaultServer, reply
+
+from tempmailg import AiohttpTransport, APITimeoutError, AsyncClient, MessageList, TempMailError
 from tempmailg._turns import Turns
 
 
@@ -60,3 +65,46 @@ async def test_a_pool_without_a_limit_has_a_turn_for_everybody() -> None:
     """A pool of any size, which aiohttp writes as one of zero connections, lets nobody wait."""
     turns = Turns(0)
     assert all(turns.take() for _ in range(1_000))
+
+
+EMPTY = reply(body=b'{"status": true, "messages": []}', headers=[("Connection", "keep-alive")])
+
+
+async def _begun(client: AsyncClient, server: FaultServer, calls: int) -> list[asyncio.Task[MessageList]]:
+    """Begin calls that the server does not answer, until it has as many as it gets."""
+    tasks = [asyncio.create_task(client.list_messages("box@example.com")) for _ in range(calls)]
+    async with asyncio.timeout(5):
+        while len(server.requests) < 2:  # noqa: ASYNC110 - a socket in a test
+            await asyncio.sleep(0.01)
+    return tasks
+
+
+async def test_calls_beyond_the_connections_wait_unsent_and_can_leave() -> None:
+    """With two connections a third call sends nothing, says so at its deadline, and a cancelled one leaves no gap."""
+    async with (
+        FaultServer((STALL,), (STALL,), (EMPTY,)) as server,
+        aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=2)) as session,
+        AsyncClient("tm_key", transport=AiohttpTransport(server.base_url, session=session), max_retries=0) as client,
+    ):
+        first, second, third, fourth = await _begun(client, server, 4)
+        third.cancel()
+        await asyncio.wait({third})
+        with pytest.raises(APITimeoutError) as caught:
+            await client.with_options(timeout=0.05).list_messages("box@example.com")
+        assert caught.value.sent is False
+        assert len(server.requests) == 2
+        first.cancel()
+        assert await fourth == []
+        second.cancel()
+        await asyncio.wait({first, second})
+
+
+async def test_closing_ends_calls_that_wait_for_their_turn() -> None:
+    """A client that is closed leaves nobody waiting, whether sent or not."""
+    async with FaultServer((STALL,), (STALL,)) as server:
+        client = AsyncClient("tm_key", base_url=server.base_url, max_retries=0)
+        tasks = await _begun(client, server, 120)
+        async with asyncio.timeout(5):
+            await client.close()
+            done = await asyncio.gather(*tasks, return_exceptions=True)
+        assert all(isinstance(each, TempMailError) for each in done)

@@ -56,7 +56,8 @@ HOSTILE_PAGES: Mapping[str, str] = MappingProxyType(
         "script on animation": "<style>@keyframes a { from { color: red } } p { animation: a 1s }</style>"
         f'<p onanimationstart="{CALL}">text',
         "script in a frame": f'<iframe srcdoc="&lt;script&gt;{CALL}&lt;/script&gt;"></iframe>',
-        "script in a frame's address": f'<iframe src="javascript:{CALL}"></iframe>',
+        # Without void, the text that the script returns is the frame's next document, and may end the call.
+        "script in a frame's address": f'<iframe src="javascript:void({CALL})"></iframe>',
         "script in an object": "<object data=\"data:text/html,<script>fetch('URL')</script>\"></object>",
         "script that submits a form": '<form action="URL"></form><script>document.forms[0].submit()</script>',
         "script that follows a link with a target": '<a href="URL" target="_top">x</a>'
