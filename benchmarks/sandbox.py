@@ -52,23 +52,22 @@ asyncio.run(serve())
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: its name, its port and an address that it takes mail for."""
+    """A running server: its name, its port and addresses that it takes mail for, one for each connection."""
 
     name: str
     port: int
-    recipient: str
+    recipients: Sequence[str]
     ready: float
 
 
 def measures(*, short: bool) -> list[Measure]:
     """Measure the intake of mail over kept connections and over a new one each, and the start."""
     rounds, messages = (1, 5) if short else (ROUNDS, MESSAGES)
-    with _bare() as bare, _sandbox() as sandbox:
-        return [
-            _intake(bare, sandbox, "Taking mail, connections kept", rounds, messages, per_connection=messages),
-            _intake(bare, sandbox, "Taking mail, one message a connection", rounds, messages, per_connection=1),
-            _start(rounds),
-        ]
+    return [
+        _intake("Taking mail, connections kept", rounds, messages, per_connection=messages),
+        _intake("Taking mail, one message a connection", rounds, messages, per_connection=1),
+        _start(rounds),
+    ]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -77,10 +76,11 @@ def main(argv: Sequence[str] | None = None) -> None:
         show(measure)
 
 
-def _intake(bare: Server, sandbox: Server, title: str, rounds: int, messages: int, *, per_connection: int) -> Measure:
-    servers = {server.name: server for server in (bare, sandbox)}
-    loads = {name: partial(_rate, server, messages, per_connection) for name, server in servers.items()}
-    rates = interleaved(loads, rounds)
+def _intake(title: str, rounds: int, messages: int, *, per_connection: int) -> Measure:
+    with _bare() as bare, _sandbox() as sandbox:
+        servers = {server.name: server for server in (bare, sandbox)}
+        loads = {name: partial(_rate, server, messages, per_connection) for name, server in servers.items()}
+        rates = interleaved(loads, rounds)
     rows = [
         Row(name, {"messages/s": spread(rates[name]).median}, ratio(rates[name], rates[bare.name])) for name in servers
     ]
@@ -106,18 +106,18 @@ def _start(rounds: int) -> Measure:
 
 async def _load(server: Server, messages: int, per_connection: int) -> float:
     begun = time.perf_counter()
-    await asyncio.gather(*(_send(server, messages, per_connection) for _ in range(CONNECTIONS)))
+    await asyncio.gather(*(_send(server.port, each, messages, per_connection) for each in server.recipients))
     return CONNECTIONS * messages / (time.perf_counter() - begun)
 
 
-async def _send(server: Server, messages: int, per_connection: int) -> None:
+async def _send(port: int, recipient: str, messages: int, per_connection: int) -> None:
     while messages > 0:
-        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
         await _answer(reader, b"220")
         await _say(reader, writer, b"EHLO benchmark\r\n", b"250")
         for _ in range(min(messages, per_connection)):
             await _say(reader, writer, b"MAIL FROM:<hello@example.org>\r\n", b"250")
-            await _say(reader, writer, f"RCPT TO:<{server.recipient}>\r\n".encode(), b"250")
+            await _say(reader, writer, f"RCPT TO:<{recipient}>\r\n".encode(), b"250")
             await _say(reader, writer, b"DATA\r\n", b"354")
             await _say(reader, writer, MESSAGE, b"250")
             messages -= 1
@@ -151,17 +151,21 @@ def _process(command: list[str]) -> Generator[tuple[dict[str, Any], float]]:
 @contextmanager
 def _bare() -> Generator[Server]:
     with _process(["-c", _BARE]) as (place, ready):
-        yield Server("bare", place["smtp_port"], "somebody@example.com", ready)
+        yield Server("bare", place["smtp_port"], ["somebody@example.com"] * CONNECTIONS, ready)
 
 
 @contextmanager
 def _sandbox() -> Generator[Server]:
     with _process(["-c", "from tempmailg.sandbox import Sandbox, run; run(Sandbox())"]) as (place, ready):
-        headers = {"Authorization": f"Bearer {place['api_key']}"}
-        request = urllib.request.Request(f"{place['base_url']}/emails", method="POST", headers=headers)
-        with urllib.request.urlopen(request) as response:
-            recipient = json.load(response)["data"]["email"]
-        yield Server("sandbox", place["smtp_port"], recipient, ready)
+        yield Server("sandbox", place["smtp_port"], [_new_mailbox(place) for _ in range(CONNECTIONS)], ready)
+
+
+def _new_mailbox(place: dict[str, Any]) -> str:
+    headers = {"Authorization": f"Bearer {place['api_key']}"}
+    request = urllib.request.Request(f"{place['base_url']}/emails", method="POST", headers=headers)
+    with urllib.request.urlopen(request) as response:
+        email: str = json.load(response)["data"]["email"]
+        return email
 
 
 if __name__ == "__main__":
