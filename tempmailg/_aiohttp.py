@@ -188,8 +188,9 @@ class AiohttpTransport:
         """See `Transport.sleep`."""
         await asyncio.sleep(seconds)
 
-    now = staticmethod(time.monotonic)
-    """See `Transport.now`."""
+    def now(self) -> float:
+        """See `Transport.now`."""
+        return time.monotonic()
 
     def utcnow(self) -> datetime:
         """See `Transport.utcnow`."""
