@@ -56,30 +56,30 @@ except tempmailg.ConfigurationError as error:
 )
 
 
+def printed_without(name: PrivateName, script: str) -> str:
+    """Return what a script prints in a process of its own in which the name is taken away."""
+    arguments = (name.owner.__name__, name.name, str(name.set_by))
+    process = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script, *arguments], capture_output=True, text=True, check=False
+    )
+    assert process.returncode == 0, process.stderr
+    return process.stdout
+
+
 @pytest.mark.parametrize("name", NAMES, ids=lambda name: name.name)
 def test_a_release_without_a_private_name_is_refused_before_anything_is_sent(name: PrivateName) -> None:
     """Each name in the table, taken away or renamed, makes the first client fail with a clear error."""
-    arguments = (name.owner.__name__, name.name, str(name.set_by))
-    process = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", FIRST_USE, *arguments], capture_output=True, text=True, check=False
-    )
-    assert process.returncode == 0, process.stderr
-    assert process.stdout.startswith(
-        f"aiohttp {aiohttp.__version__} has no {name.owner.__name__}.{name.name}, on which"
-    )
-    assert "install an older aiohttp or a newer tempmailg" in process.stdout
+    printed = printed_without(name, FIRST_USE)
+    assert printed.startswith(f"aiohttp {aiohttp.__version__} has no {name.owner.__name__}.{name.name}, on which")
+    assert "install an older aiohttp or a newer tempmailg" in printed
 
 
 @pytest.mark.parametrize("name", SMTP_NAMES, ids=lambda name: name.name)
 def test_a_mail_library_without_a_private_name_is_refused_before_the_sandbox_runs(name: PrivateName) -> None:
     """Each of aiosmtpd's names in the table, taken away or renamed, makes the sandbox fail with a clear error."""
-    arguments = (name.owner.__name__, name.name, str(name.set_by))
-    process = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", FIRST_SANDBOX, *arguments], capture_output=True, text=True, check=False
-    )
-    assert process.returncode == 0, process.stderr
-    assert process.stdout.startswith(f"aiosmtpd {version('aiosmtpd')} has no SMTP.{name.name}, on which")
-    assert "install an older aiosmtpd or a newer tempmailg" in process.stdout
+    printed = printed_without(name, FIRST_SANDBOX)
+    assert printed.startswith(f"aiosmtpd {version('aiosmtpd')} has no SMTP.{name.name}, on which")
+    assert "install an older aiosmtpd or a newer tempmailg" in printed
 
 
 def test_the_tables_name_all_that_is_used_of_aiosmtpd() -> None:

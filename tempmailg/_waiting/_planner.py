@@ -178,14 +178,14 @@ def plan(supply: Supply, demand: Demand, base: float = 1.0) -> Plan:
     """
     left = max(1.0, supply.left - demand.known.last)
     future = min(FOR_OTHERS * left, demand.expected.last)
-    is_scarce = demand.known.minimum + demand.expected.minimum > left - future  # even without anything for speed
+    is_scarce = demand.known.minimum > 0 and demand.known.minimum + demand.expected.minimum > left - future
     minimum = _minimum(demand, left, future, is_scarce=is_scarce)
+    if is_scarce:  # not even the minimum can be paid in full, so nothing is left for speed
+        return Plan(minimum, math.inf)
     paid = demand.known.last + demand.expected.last + (demand.known.minimum + demand.expected.minimum) / minimum
     kept = min(KEPT, supply.left / 4)
     rest = supply.left - kept - paid - demand.other - demand.foreign - demand.waits_fixed
     wanted = demand.known.speed + demand.expected.speed + demand.waits_speed
-    if is_scarce and demand.known.minimum > 0:
-        return Plan(minimum, math.inf)
     if wanted <= base * rest:
         return Plan(minimum, base)
     return Plan(minimum, max(base, wanted / rest) if rest > 0.001 * wanted else math.inf)
