@@ -381,8 +381,8 @@ class Client(ClientBase):
             with client.temporary_mailbox() as mailbox: ...
 
         If the task is cancelled (a time-out, Ctrl-C) while the request for the mailbox is under way, the answer is
-        awaited for up to a second more, so that the mailbox can be deleted. A second cancellation ends that at once.
-        What could not be deleted expires by itself.
+        awaited for up to a second more, so that the mailbox can be deleted. A second cancellation ends that at once;
+        a scope of anyio lets the deletion take up to a second. What could not be deleted expires by itself.
 
         Raises:
             TempMailError: The mailbox could not be created or deleted; one that is gone already is no error.

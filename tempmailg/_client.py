@@ -14,6 +14,7 @@ from tempmailg import _settings as settings
 from tempmailg import _waiting as waiting
 from tempmailg._budget import request_budget
 from tempmailg._download import DownloadOptions, download, download_all
+from tempmailg._grace import shielded
 from tempmailg._logs import log_as_environment_says
 from tempmailg._public import public
 from tempmailg._stream import AttachmentStream, SpeedLimit
@@ -384,8 +385,8 @@ class AsyncClient:
             async with client.temporary_mailbox() as mailbox: ...
 
         If the task is cancelled (a time-out, Ctrl-C) while the request for the mailbox is under way, the answer is
-        awaited for up to a second more, so that the mailbox can be deleted. A second cancellation ends that at once.
-        What could not be deleted expires by itself.
+        awaited for up to a second more, so that the mailbox can be deleted. A second cancellation ends that at once;
+        a scope of anyio lets the deletion take up to a second. What could not be deleted expires by itself.
 
         Raises:
             TempMailError: The mailbox could not be created or deleted; one that is gone already is no error.
@@ -394,7 +395,7 @@ class AsyncClient:
         try:
             yield mailbox
         finally:
-            with _core.gone_is_fine():  # expired, or deleted in the block: what was wanted is so
+            with _core.gone_is_fine(), shielded():  # expired, or deleted in the block: what was wanted is so
                 await self.delete_mailbox(mailbox)
 
     async def wait_for_message(

@@ -14,6 +14,7 @@ from attrs import field, frozen
 from tempmailg import _errors as err
 from tempmailg import _wire as wire
 from tempmailg._budget import take_from_request_budget
+from tempmailg._grace import GRACE, shielded
 from tempmailg._headers import retry_after_of
 from tempmailg._models import Mailbox, Quota
 from tempmailg._public import public
@@ -42,10 +43,6 @@ _NO_ASYNCIO: Final = (
 )
 
 _MAX_MADE: Final = 10_000  # mailboxes that a client has made and knows of; older ones are forgotten
-
-GRACE: Final = 1.0
-"""Seconds that a cancelled call may take to learn what it has made and to take it back: as long as the blocking client
-gives an interrupted call."""
 
 _ERROR_BODY: Final = 64 * 1024  # bytes read of an answer that is an error: its text is shortened anyway
 
@@ -190,10 +187,13 @@ class ClientState:
     async def close(self) -> None:
         """Close the connections, unless they were given to the client from outside."""
         self.closed = True
-        if self.background is not None:
-            await self.background.stop()
-        if self.owns_transport:
-            await self.transport.aclose()
+        with shielded():
+            try:
+                if self.background is not None:
+                    await self.background.stop()
+            finally:
+                if self.owns_transport:
+                    await self.transport.aclose()
 
 
 @frozen
@@ -456,7 +456,7 @@ def _request_of(call: Call[Any], core: ClientState, headers: Mapping[str, str]) 
 
 async def _undone(request: asyncio.Task[T], undo: Callable[[T], Awaitable[None]]) -> None:
     """Wait a little for the answer to a request and take back what it made; another cancellation ends that at once."""
-    with suppress(Exception):  # whatever fails here, what passes on is the cancellation
+    with suppress(Exception), shielded():  # whatever fails here, what passes on is the cancellation
         async with asyncio.timeout(GRACE):
             await asyncio.wait((request,))
             await undo(request.result())
@@ -466,7 +466,8 @@ async def _ended(request: asyncio.Task[Any]) -> None:
     """End a request for whose answer nobody waits any more."""
     if not request.done():
         request.cancel()
-        await asyncio.wait((request,))
+        with shielded():
+            await asyncio.wait((request,))
     if not request.cancelled():
         request.exception()  # or asyncio reports that nobody asked for it
 

@@ -29,6 +29,7 @@ from anyio.from_thread import BlockingPortal
 
 from tempmailg import _caller as caller
 from tempmailg import _errors as err
+from tempmailg._grace import GRACE
 from tempmailg._loop import wants_uvloop
 
 if TYPE_CHECKING:
@@ -42,9 +43,6 @@ __all__ = ["Lease", "Portal"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-CLEAN_UP: Final = 1.0
-"""Seconds that an interrupted call has to put its things in order."""
 
 EXIT: Final = 2.0
 """Seconds that the interpreter's exit waits for connections to be closed."""
@@ -239,7 +237,7 @@ class Portal:
         finally:
             if _process.retire(self, close_client):
                 self.insist(self._stop)
-                self._thread.join(CLEAN_UP)
+                self._thread.join(GRACE)
 
     def end_forgotten_lease(self, close_client: CloseClient) -> None:
         """Close a client without waiting; safe to call in whatever thread collects garbage."""
@@ -252,7 +250,7 @@ class Portal:
         with suppress(err.ClientClosedError):  # it has stopped already
             self.run(self._end_all)
             self.run(self._stop)
-        self._thread.join(CLEAN_UP)
+        self._thread.join(GRACE)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Run a coroutine for which nobody waits; to be called on the loop."""
@@ -315,7 +313,7 @@ class _Call(Generic[T]):
     the coroutine    has not begun  is under way                                    has ended
     ===============  =============  ==============================================  ================================
     of a plain call  never begins   is cancelled                                    its value is dropped, or revoked
-    that insists     begins         has `CLEAN_UP` seconds to end, or is cancelled  nothing is left to do
+    that insists     begins         has `GRACE` seconds to end, or is cancelled  nothing is left to do
     ===============  =============  ==============================================  ================================
 
     Args:
@@ -382,7 +380,7 @@ class _Call(Generic[T]):
         settled = threading.Lock()
         settled.acquire()
         if self._post(lambda: self._portal.spawn(self._settle(settled))):
-            settled.acquire(timeout=CLEAN_UP)
+            settled.acquire(timeout=GRACE)
 
     # ------------------------------------------------------------------------------------------------- on the loop
 
@@ -424,7 +422,7 @@ class _Call(Generic[T]):
         if self._task is None:  # the interrupt came before the coroutine was handed over
             self._start()
         if self._task is not None:
-            await asyncio.wait([self._task], timeout=CLEAN_UP)
+            await asyncio.wait([self._task], timeout=GRACE)
             self._task.cancel()
 
 

@@ -575,7 +575,7 @@ def test_a_bad_setting_is_refused_without_showing_the_key() -> None:
 @pytest.mark.skipif(os.name != "posix", reason="Windows sends no thread Ctrl-C")
 def test_a_clean_up_without_end_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ctrl-C takes effect after a moment, even if what was cancelled refuses to end."""
-    monkeypatch.setattr(_portal, "CLEAN_UP", 0.01)
+    monkeypatch.setattr(_portal, "GRACE", 0.01)
     ended = asyncio.Event()
     main = threading.get_ident()
 

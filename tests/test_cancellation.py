@@ -15,12 +15,13 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from attrs import define
 from support.checks import CANARY, trial
 from support.fault_server import RESET, STALL, Answer, FaultServer, Pause, Seen, Step, reply
 
-from tempmailg import AsyncClient, Client, _core
+from tempmailg import AsyncClient, Client, _core, _grace
 
 BOX = "box@example.com"
 SAMPLES = Path(__file__).parent / "samples"
@@ -283,6 +284,62 @@ async def test_a_cancelled_making_without_a_mailbox_is_only_cancelled(
         with pytest.raises(asyncio.CancelledError):
             await task
     assert methods(server) == ["POST"]
+
+
+async def test_a_scope_of_anyio_that_ends_leaves_no_mailbox_behind() -> None:
+    """A cancelled scope of anyio cancels every await, the clean-up's too: the mailbox is deleted nevertheless."""
+    async with (
+        FaultServer([MADE], [Pause(0.05), reply({"status": True})]) as server,
+        AsyncClient("key", base_url=server.base_url) as client,
+    ):
+        with anyio.CancelScope() as scope:
+            async with client.temporary_mailbox():
+                scope.cancel()
+                await anyio.sleep_forever()
+        assert scope.cancelled_caught
+    assert methods(server) == ["POST", "DELETE"]
+
+
+async def test_a_scope_of_anyio_that_ends_the_making_leaves_no_mailbox_behind() -> None:
+    """The answer that was under way is awaited and its mailbox deleted, although the scope cancels every await."""
+    async with (
+        FaultServer([Pause(0.05), MADE], [Pause(0.05), reply({"status": True})]) as server,
+        AsyncClient("key", base_url=server.base_url) as client,
+    ):
+        with anyio.move_on_after(0.02) as scope:
+            async with client.temporary_mailbox():
+                pytest.fail("the answer came too early")
+        assert scope.cancelled_caught
+    assert methods(server) == ["POST", "DELETE"]
+
+
+async def test_a_deletion_without_an_answer_does_not_hold_a_scope_of_anyio(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second for the clean-up is all: then the scope ends, whether the mailbox is deleted or not."""
+    monkeypatch.setattr(_grace, "GRACE", 0.03)
+    async with (
+        FaultServer([MADE], [STALL]) as server,
+        AsyncClient("key", base_url=server.base_url) as client,
+    ):
+        with anyio.CancelScope() as scope:
+            async with client.temporary_mailbox():
+                scope.cancel()
+                await anyio.sleep_forever()
+    assert methods(server) == ["POST", "DELETE"]
+
+
+async def test_a_scope_of_anyio_around_a_client_lets_it_close() -> None:
+    """The connections of a client are closed, and its background work ends, when a scope around it is cancelled."""
+    async with FaultServer(route=lambda seen: [MADE] if seen.line.startswith("POST") else [STALL]) as server:
+        with anyio.move_on_after(0.05) as scope:
+            async with (
+                AsyncClient("key", base_url=server.base_url) as client,
+                client.watch(await client.create_mailbox()) as watch,
+            ):
+                await anext(watch)
+        assert scope.cancelled_caught
+        await server.quiet()
+    tasks = [each for each in asyncio.all_tasks() - {asyncio.current_task()} if "FaultServer" not in repr(each)]
+    assert not tasks, tasks
 
 
 async def test_nothing_more_is_sent_when_the_wait_for_a_retry_is_cancelled() -> None:

@@ -669,7 +669,7 @@ from tempmailg._twins import Block
 from tempmailg.sandbox import Sandbox
 
 RAISED = getattr(tempmailg, RAISED, None) or getattr(builtins, RAISED)
-_portal.CLEAN_UP = 3600.0  # whatever is waited for in vain fails the test
+_portal.GRACE = 3600.0  # whatever is waited for in vain fails the test
 
 class Interrupt:
     "Raises in this thread at a line that it executes between the posting of a call, by its number, and the result."

@@ -16,6 +16,7 @@ from attrs import frozen
 
 from tempmailg import _errors as err
 from tempmailg import _settings as settings
+from tempmailg._grace import shielded
 from tempmailg._models import Message
 from tempmailg._public import public
 from tempmailg._stores import check_store
@@ -172,9 +173,10 @@ class Watch:
 
     async def __aexit__(self, *exc_info: object) -> None:
         self._subscription.close()
-        if self._claims is not None:
-            await self._claims.close()
-        await self._subscription.poller.settle()
+        with shielded():
+            if self._claims is not None:
+                await self._claims.close()
+            await self._subscription.poller.settle()
 
     def __aiter__(self) -> Self:
         return self
