@@ -462,6 +462,8 @@ async def _read_all(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
         while declared is None or declared <= max_bytes:
             chunk = await read()
             if not chunk:
+                if answer.connection is not None:  # aiohttp keeps it for what would follow an upgrade
+                    answer.close()
                 return b"".join(chunks)  # most bodies are a single chunk, which is then not even copied
             chunks.append(chunk)
             size += len(chunk)

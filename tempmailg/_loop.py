@@ -1,4 +1,6 @@
-"""Which event loop the blocking client runs on: asyncio's, or uvloop's where that is asked for and can do no harm.
+"""Event loops that are ours alone: which one the blocking client runs on, and what none of them says.
+
+It is asyncio's, or uvloop's where that is asked for and can do no harm.
 
 uvloop makes a call cheaper, but it aborts the process where file descriptors run out as it starts, and hangs where
 gevent or eventlet have made threads into something else. So being installed is no reason to use it.
@@ -7,19 +9,35 @@ gevent or eventlet have made threads into something else. So being installed is 
 from __future__ import annotations
 
 import importlib.util
+import math
 import os
 import threading
 from types import BuiltinFunctionType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from tempmailg import _errors as err
 
-__all__ = ["VARIABLE", "wants_uvloop"]
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ["VARIABLE", "log_no_slow_steps", "wants_uvloop"]
 
 VARIABLE: Final = "TEMPMAILG_LOOP"
 
 _ENOUGH: Final = 16
 """File descriptors that uvloop needs to start, and some more for the first connections."""
+
+
+def log_no_slow_steps(loop: asyncio.AbstractEventLoop) -> None:
+    """Keep asyncio from logging each step that takes more than 0.1 s, as it does in Python's development mode.
+
+    That is meant for those who share a loop. On one of ours nobody but its own caller waits, and the first steps load
+    modules.
+
+    Args:
+        loop: A loop on which nothing runs but what is ours.
+    """
+    loop.slow_callback_duration = math.inf
 
 
 def wants_uvloop() -> bool:

@@ -30,7 +30,7 @@ from anyio.from_thread import BlockingPortal
 from tempmailg import _caller as caller
 from tempmailg import _errors as err
 from tempmailg._grace import GRACE
-from tempmailg._loop import wants_uvloop
+from tempmailg._loop import log_no_slow_steps, wants_uvloop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine
@@ -278,6 +278,7 @@ class Portal:
     async def _main(self) -> None:
         async with BlockingPortal() as self._keeper:
             self.loop = asyncio.get_running_loop()
+            log_no_slow_steps(self.loop)
             self._started.set_result(None)
             await self._keeper.sleep_until_stopped()
 

@@ -166,8 +166,11 @@ class _Running:
     async def main(self, function: Callable[[], Coroutine[object, object, T]]) -> T:
         import asyncio
 
+        from tempmailg._loop import log_no_slow_steps
+
         loop, task = asyncio.get_running_loop(), cast("asyncio.Task[T]", asyncio.current_task())
         self._cancel = lambda: loop.call_soon_threadsafe(task.cancel)
+        log_no_slow_steps(loop)
         if self.is_interrupted:  # while the loop was made
             raise asyncio.CancelledError
         return await function()

@@ -169,7 +169,8 @@ def test_answers_are_parsed_alike_in_development_and_in_production(
     options: list[str], variables: dict[str, str], bare: str, no_extensions: str
 ) -> None:
     """Folded headers, lines without CR and blanks behind a size are read in both; others' requests stay untouched."""
-    environment = {**os.environ, "PYTHONASYNCIODEBUG": "", "AIOHTTP_NO_EXTENSIONS": no_extensions, **variables}
+    neither = {"PYTHONDEVMODE": "", "PYTHONASYNCIODEBUG": ""}
+    environment = {**os.environ, **neither, "AIOHTTP_NO_EXTENSIONS": no_extensions, **variables}
     process = subprocess.run(
         [sys.executable, *options, "-W", "ignore", "-c", UNTIDY],
         capture_output=True,

@@ -937,7 +937,9 @@ def needs_jupyter() -> None:
 # A front end without a window: it starts a kernel in a process of its own and sends it one cell after the other.
 IN_KERNEL = """
 import os, sys, tempfile
-os.environ |= {"PYTHONWARNINGS": "error", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+# Where no loop runs, tornado asks asyncio for one, which some versions of Python call deprecated.
+TORNADO = "ignore:There is no current event loop:DeprecationWarning:tornado.ioloop"
+os.environ |= {"PYTHONWARNINGS": f"error,{TORNADO}", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
 folder = tempfile.TemporaryDirectory()
 os.environ |= {"JUPYTER_RUNTIME_DIR": folder.name, "JUPYTER_DATA_DIR": folder.name, "IPYTHONDIR": folder.name}
 from jupyter_client.manager import KernelManager

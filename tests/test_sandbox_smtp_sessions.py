@@ -173,10 +173,18 @@ def shaken_hands(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> b
     return not sides
 
 
+@pytest.mark.parametrize("debug", ["", "1"], ids=["production", "asyncio's debug mode"])
 def test_a_client_that_distrusts_the_certificate_leaves_a_trace_and_no_traceback(
-    sandbox: Sandbox, caplog: pytest.LogCaptureFixture
+    debug: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The journal says why nothing came, the log stays silent, and the next client is served."""
+    monkeypatch.setenv("PYTHONASYNCIODEBUG", debug)
+    with Sandbox() as sandbox:
+        _be_distrusted(sandbox)
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+def _be_distrusted(sandbox: Sandbox) -> None:
     with connected(sandbox) as smtp, pytest.raises(ssl.SSLCertVerificationError):
         smtp.starttls(context=ssl.create_default_context())
     with pytest.raises(ssl.SSLCertVerificationError):
@@ -186,7 +194,6 @@ def test_a_client_that_distrusts_the_certificate_leaves_a_trace_and_no_traceback
     assert [entry.status for entry in sandbox.smtp_journal] == [454, 454]
     assert all("TLS could not be set up" in entry.reason for entry in sandbox.smtp_journal)
     assert all("unknown ca" in entry.reason for entry in sandbox.smtp_journal)
-    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 def test_a_client_that_takes_the_wrong_port_leaves_a_trace(sandbox: Sandbox) -> None:

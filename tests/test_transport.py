@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import gc
 import inspect
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -182,6 +183,19 @@ async def test_a_redirect_is_not_followed(opened: Opened) -> None:
     async with opened(an_answer(b"", status=302, Location="/elsewhere"), an_answer()) as world:
         answer = await world.ask()
         assert (answer.status, answer.headers.get("location"), world.arrived()) == (302, "/elsewhere", 1)
+
+
+async def test_an_answer_that_changes_the_protocol_is_closed() -> None:
+    """What comes behind status 101 is nothing of ours: its connection is closed, and aiohttp warns of nothing."""
+    asyncio.get_running_loop().set_debug(True)
+    upgrade = {"Upgrade": "x", "Connection": "upgrade"}
+    async with FaultServer([head(101, upgrade), STALL], [reply(body=DOMAINS)]) as server:
+        transport = AiohttpTransport(server.base_url)
+        answer = await World(transport, lambda: 0, {}).ask()
+        gc.collect()  # what is never closed is found now
+        assert (answer.status, answer.body) == (101, b"")
+        assert (await World(transport, lambda: 0, {}).ask()).body == DOMAINS
+        await transport.aclose()
 
 
 async def test_no_cookie_is_kept(opened: Opened) -> None:

@@ -145,12 +145,12 @@ def _open_missing_streams() -> None:
     """Put something in the place of a stream that was closed before this process began.
 
     Otherwise a socket could get its number. To stdout nothing can be written then, as is right: the answer would be
-    lost. What stderr does not take is only less convenient.
+    lost. What stderr does not take is only less convenient. Like the interpreter's own streams they are never closed.
     """
     if sys.stdout is None:  # pyright: ignore[reportUnnecessaryComparison] - it is None after >&-
-        sys.stdout = open(os.open(os.devnull, os.O_RDONLY), "w")  # noqa: SIM115, PTH123 - it stays open
+        sys.stdout = open(os.open(os.devnull, os.O_RDONLY), "w", closefd=False)  # noqa: SIM115 - it stays open
     if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison] - it is None after 2>&-
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115, PTH123 - it stays open
+        sys.stderr = open(os.open(os.devnull, os.O_WRONLY), "w", closefd=False)  # noqa: SIM115 - it stays open
 
 
 def _drop_unwritten() -> None:

@@ -66,7 +66,8 @@ def _take_over() -> tuple[BinaryIO, BinaryIO]:
 
 
 def _read(source: BinaryIO, to_server: MemoryObjectSendStream[Incoming], loop: asyncio.AbstractEventLoop) -> None:
-    with suppress(RuntimeError, OSError, anyio.BrokenResourceError):  # the loop, the stream or the server has ended
+    # The loop, the stream or the server may have ended.
+    with suppress(RuntimeError, OSError, anyio.BrokenResourceError), source:
         for line in source:
             if line.strip():
                 asyncio.run_coroutine_threadsafe(to_server.send(_parsed(line)), loop).result()
@@ -103,7 +104,7 @@ class _Writer(threading.Thread):
         self.join(_LAST_WORDS)
 
     def run(self) -> None:
-        with suppress(OSError):  # the host has left
+        with suppress(OSError), self._sink:  # the host has left
             while (line := self._lines.get()) is not None:
                 self._sink.write(line)
                 self._sink.flush()

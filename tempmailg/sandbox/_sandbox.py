@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from tempmailg._errors import ConfigurationError
+from tempmailg._loop import log_no_slow_steps
 from tempmailg._settings import is_loopback
 from tempmailg.sandbox._certificate import ServerTls, certificate_hosts
 from tempmailg.sandbox._clock import Clock
@@ -266,6 +267,7 @@ class _Thread:
         asyncio.run(self._live())
 
     async def _live(self) -> None:
+        log_no_slow_steps(asyncio.get_running_loop())
         stop = asyncio.Event()
         try:
             await self._open()
@@ -325,6 +327,7 @@ def run(sandbox: Sandbox) -> None:
 async def _serve_until_terminated(sandbox: Sandbox) -> None:
     task = asyncio.ensure_future(serve(sandbox))
     loop = asyncio.get_running_loop()
+    log_no_slow_steps(loop)
     with suppress(NotImplementedError):  # Windows has no such handlers
         loop.add_signal_handler(signal.SIGTERM, task.cancel)
         if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:

@@ -34,6 +34,9 @@ _NOT_LOGGED: Final = (
     "can't decode base64",  # a password, perhaps
     "login_data is deprecated",  # aiosmtpd warns of its own doing, once for each login
 )
+_FAILED_HANDSHAKE: Final = re.compile(
+    r"Error on transport creation for incoming connection\n.*^protocol: <tempmailg\.sandbox\.", re.DOTALL | re.MULTILINE
+)
 
 
 class SmtpDoor:
@@ -67,6 +70,7 @@ class SmtpDoor:
 
     async def open_tls(self, port: int) -> int:
         """Listen for connections that begin with TLS; return the port."""
+        logging.getLogger("asyncio").addFilter(_is_no_failed_handshake)
         return await self._listen(self._connect_tls, port, self.tls.observed(self._record_handshake))
 
     async def close(self) -> None:
@@ -134,6 +138,11 @@ class SmtpDoor:
         if isinstance(fault, SmtpReply):
             return Refusing(f"{fault.code} {fault.text}\r\n".encode())
         return Refusing(b"") if isinstance(fault, SmtpDisconnect) else None
+
+
+def _is_no_failed_handshake(record: logging.LogRecord) -> bool:
+    """Drop what asyncio logs in development mode alone of a client that gave up TLS: the journal has it in any mode."""
+    return not (isinstance(record.msg, str) and _FAILED_HANDSHAKE.match(record.msg))
 
 
 def _is_logged(record: logging.LogRecord) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 from mcp import ClientSession, StdioServerParameters, stdio_client
 from mcp.client.client import Client
 
+from support.scripts import DEVELOPMENT
 from tempmailg import AsyncClient
 from tempmailg._counting import CountingTransport
 from tempmailg._mcp._options import ServerOptions
@@ -116,7 +117,7 @@ def program(*options: str, environment: Mapping[str, str] | None = None) -> Stdi
     """Return how a host starts the server."""
     return StdioServerParameters(
         command=sys.executable,
-        args=["-m", "tempmailg", "mcp", *options],
+        args=[*DEVELOPMENT, "-m", "tempmailg", "mcp", *options],
         env={
             "PYTHONPATH": os.pathsep.join(sys.path),
             "TEMPMAILG_CONFIG": "/there-is-no-such-file",

@@ -15,13 +15,15 @@ from attrs import frozen
 
 import tempmailg
 
-__all__ = ["Ended", "run_script"]
+__all__ = ["DEVELOPMENT", "Ended", "run_script"]
 
 LIMIT: Final = 30.0
 """Seconds that a script may take. It needs one or two: who reaches the limit hangs."""
 
-# Every warning is an error, and what would only be logged is printed. To fork beside threads is what tests are about.
-STRICT: Final = ("-X", "dev", "-W", "error", "-W", "ignore:This process:DeprecationWarning")
+DEVELOPMENT: Final = ("-X", "dev", "-W", "error")
+"""Options of Python with which every warning is an error, and what would only be logged is printed."""
+
+STRICT: Final = (*DEVELOPMENT, "-W", "ignore:This process:DeprecationWarning")  # tests fork beside threads
 
 _SLOW_MACHINE = re.compile(r"^Executing <.*> took [0-9.]+ seconds\n", re.MULTILINE)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from support.pty import Terminal
+from support.scripts import DEVELOPMENT
 from tempmailg._cli import run
 from tempmailg._cli._recent import newest_address
 
@@ -25,7 +27,8 @@ __all__ = ["Outcome", "Shell"]
 # What would change the commands under test; unbuffered, Python does not notice that a reader left in mid-write.
 _MEANINGFUL = ("TEMPMAILG_", "XDG_", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "TTY_", "PYTHONUNBUFFERED")
 
-PROGRAM = (sys.executable, "-m", "tempmailg")
+# In development mode a command prints what it prints in any other, and no warning of its own.
+PROGRAM = (sys.executable, *DEVELOPMENT, "-m", "tempmailg")
 
 
 class Outcome(NamedTuple):
@@ -109,7 +112,7 @@ class Shell:
         folder = self.home / "bin"
         folder.mkdir()
         program = folder / "tempmailg"
-        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m tempmailg "$@"\n')
+        program.write_text(f'#!/bin/sh\nexec {shlex.join(PROGRAM)} "$@"\n')
         program.chmod(0o755)
         self.set(PATH=f"{folder}{os.pathsep}{os.environ['PATH']}")
 
