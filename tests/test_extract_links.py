@@ -109,6 +109,13 @@ class TestAddress:
         assert address.owner is Owner.ONE_READER
         assert not address.avoided
 
+    @pytest.mark.parametrize("name", ["q3-planning", "spring-2027", "10-tips-for-spring"])
+    def test_a_name_with_a_number_is_no_token(self, name: str) -> None:
+        """A team or a page may be called so, for every reader."""
+        address = parse(f"https://pond.example/s/{name}/")
+        assert address is not None
+        assert address.owner is Owner.PERHAPS
+
     @pytest.mark.parametrize(
         "name", ["copy", "reg", "region", "sect", "times", "para", "notify", "currency", "amp", "lt"]
     )
@@ -207,6 +214,72 @@ class TestIntent:
         """Invitations to a team are an intent of their own, in many languages."""
         url = "http://localhost:3000/i/0c7f9a52-9d1e-4b7a-8c35-2f6e1d0b9a84"
         assert _link(f"<h1>{subject}</h1><p>{text}</p>{_button(url, button)}", subject) == url
+
+    @pytest.mark.parametrize(
+        ("subject", "text", "button"),
+        [
+            ("The crew is waiting", "Ruth has invited you to the rowing crew.", "Get started"),
+            ("Die Mannschaft wartet", "Ruth hat dich in die Mannschaft eingeladen.", "Mappe ansehen"),
+            ("L’équipage", "Ruth vous invite à voir le plan de course.", "Voir le plan"),
+            ("Een plaats in de boot", "Ruth heeft je uitgenodigd voor de ploeg.", "Bekijk het plan"),
+            ("Команда ждёт", "Рут пригласила вас в команду гребцов.", "Посмотреть план"),
+            ("Kəndə gəl", "Rut sizi komandaya dəvət etdi.", "Başla"),
+            ("Meeskond ootab", "Ruth saatis sulle kutse meeskonda.", "Alusta"),
+            ("보트", "루스가 당신을 초대했습니다.", "시작"),
+            ("لوحة", "روث تدعوك إلى الفريق.", "ابدأ"),
+        ],
+        ids=["en", "de", "fr", "nl", "ru", "az", "et", "ko", "ar"],
+    )
+    def test_the_only_link_of_an_invitation_is_its_answer(self, subject: str, text: str, button: str) -> None:
+        """Where the words invite, the only address made for the reader is meant, whatever its button says."""
+        url = "https://pond.example/g/0c7f9a529d1e4b7a8c352f6e"
+        html = f"<p>{text}</p><a href='{url}'>{button}</a><p><a href='https://pond.example/'>Pond</a></p>"
+        assert _link(html, subject) == url
+        assert _link(f"{text}\n\n{url}\n\nhttps://pond.example/\n", subject, is_html=False) == url
+
+    @pytest.mark.parametrize(
+        ("text", "button"),
+        [
+            ("You are invited to our spring fair.", "Unsubscribe"),
+            ("Sie sind zu unserem Frühlingsfest eingeladen.", "Newsletter abbestellen"),
+            ("You are invited to our spring fair. To stop these letters, unsubscribe here:", "here"),
+        ],
+    )
+    def test_an_invitation_gives_no_credit_to_what_is_avoided(self, text: str, button: str) -> None:
+        """The only address made for the reader may be the one that ends the letters."""
+        html = f"<p>{text} <a href='https://pond.example/l/Tq93kPzw1'>{button}</a></p>"
+        assert _link(html, "You are invited to the fair") is None
+
+    @pytest.mark.parametrize(
+        ("subject", "button"),
+        [
+            ("Ruth accepted your invitation to the crew", "View crew"),
+            ("Ruth declined your invitation", "View crew"),
+            ("Ruth hat deine Einladung angenommen", "Mannschaft öffnen"),
+            ("Ruth a refusé votre invitation", "Ouvrir l’équipe"),
+            ("Ruth aceitou o seu convite", "Abrir"),
+            ("Ruth zaakceptowała zaproszenie", "Otwórz"),
+            ("Ruth elfogadta a meghívásod", "Megnyitás"),
+            ("Рут отклонила ваше приглашение", "Открыть"),
+            ("Ruth davetini kabul etti", "Aç"),
+            ("露丝已接受您的邀请", "打开"),
+        ],
+    )
+    def test_an_invitation_that_was_answered_asks_for_nothing(self, subject: str, button: str) -> None:
+        """That somebody accepted or declined is a notice."""
+        assert _link(f"<h1>{subject}</h1>{_button('https://pond.example/c/Tq93kPzw1', button)}", subject) is None
+
+    def test_to_view_is_to_accept_only_where_something_was_shared(self) -> None:
+        """The same button asks for nothing below an order."""
+        button = "<a href='https://pond.example/o/Tq93kPzw1'>Ansehen</a>"
+        invited = f"<p>Ruth hat dich zu einer Mappe eingeladen.</p>{button}"
+        assert _link(invited, "Eine Mappe für dich") == "https://pond.example/o/Tq93kPzw1"
+        assert _link(f"<p>Danke für deinen Einkauf.</p>{button}", "Dein Einkauf") is None
+
+    def test_an_address_may_say_that_it_is_an_invitation(self) -> None:
+        """A path that speaks of an invitation is enough in a language without a table."""
+        url = "https://pond.example/invitations/Tq93kPzw1Lm40"
+        assert _link(f"<p>Blorvi wemta kolu drast.</p><a href='{url}'>Blorvi</a>", "Wemta kolu") == url
 
     @pytest.mark.parametrize(
         ("subject", "button"),

@@ -32,7 +32,7 @@ _PARTS = re.compile(
 )
 
 _ACTIONS = re.compile(
-    r"verif|confirm|activ(?:at|er)|validat|reset|recover|magic|passwordless|onetime|unlock|approv|optin|oobcode|authoriz|authoris"
+    r"verif|confirm|activ(?:at|er)|validat|reset|recover|magic|passwordless|onetime|unlock|approv|optin|oobcode|authoriz|authoris|invit"
 )
 _HINTS = re.compile(
     r"signin|login|logon|token|invit|accept|regist|signup|passw|callback|session|ticket|welcome|onboard|enroll|complete"
@@ -253,10 +253,13 @@ def _phrase_owner(segment: str) -> Owner:
 
 
 def _slug(segment: str) -> bool:
-    """Whether a segment is the heading of a page (`10-tips-for-spring`) or a name with a number (`top10`)."""
+    """Whether a segment is the heading of a page (`10-tips-for-spring`) or a name with a number (`q3-plans`)."""
     pieces = [piece for piece in _SEPARATORS.split(segment) if piece]
     words = [piece for piece in pieces if piece.isalpha() and (piece.islower() or piece.istitle())]
-    return len(pieces) > 1 and len(words) >= len(pieces) - 1 and len("".join(words)) >= 2 * _SHORT_TOKEN
+    if len(pieces) == 1 or len(words) < len(pieces) - 1:
+        return False
+    of_a_name = len(segment) < _LONG_LETTERS and max(map(len, words)) > _SHORT_TOKEN
+    return of_a_name or len("".join(words)) >= 2 * _SHORT_TOKEN
 
 
 def _value_owner(name: str, value: str) -> Owner:

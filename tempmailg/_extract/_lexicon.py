@@ -41,6 +41,8 @@ class Kind(IntEnum):
     SAMPLE = 1 << 20
     VOID = 1 << 21
     FORWARD = 1 << 22
+    JOIN = 1 << 23
+    VIEW = 1 << 24
 
 
 KEY = 3
@@ -76,7 +78,7 @@ UNPARTED = "".join(f"{chr(first)}-{chr(last)}" for first, last in _UNPARTED_RANG
 
 _HANGUL = range(0xAC00, 0xD7B0)
 _SPACES = frozenset("\t\n\r\f\v\xa0\u200c\u200d-'’‘`´_‐‑–—־/·・")  # noqa: RUF001 -- dashes and apostrophes join words
-_STROKES = dict(zip("ðđøłħıŧ", "ddolhit", strict=True))
+_STROKES = dict(zip("ðđøłħıŧə", "ddolhite", strict=True))
 
 
 class _Folding(dict[int, str]):

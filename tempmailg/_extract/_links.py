@@ -15,6 +15,7 @@ from tempmailg._extract._address import Address, Owner, leads, parse
 from tempmailg._extract._clues import Clue
 from tempmailg._extract._context import REACH, Context, Part, read_context
 from tempmailg._extract._lexicon import Kind
+from tempmailg._extract._quotes import without_addresses
 from tempmailg._extract._words import Hit, Languages, Words, find_words, kinds_of, languages_of
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ ASKS = Clue(4.0, "its text asks for it")
 ASKS_AND_MORE = Clue(1.5, "its text asks for it and for something else")
 ANSWERS_YES = Clue(4.0, "it answers yes")
 ANSWERS_NO = Clue(-6.0, "it answers no")
-PASSWORD = Clue(3.0, "its text speaks of the password")
+PASSWORD = Clue(3.5, "its text speaks of the password")
 ABOUT_ACCOUNT = Clue(1.0, "its text speaks of the account")
 AVOIDED = Clue(-6.0, "its text is that of a link nobody has to follow")
 SILENT = Clue(-2.0, "it shows no text")
@@ -69,6 +70,7 @@ MEETING = Clue(-8.0, "the message invites to a meeting")
 TRADE = Clue(-1.5, "the message speaks of prices")
 MAIL_ASKS = Clue(1.0, "the message begins by asking for it")
 ONLY = Clue(1.0, "the only link of its kind")
+INVITED = Clue(2.0, "the message invites, and by no other link")
 SPEAKS_FOR_ITSELF = Clue(2.0, "its address says what the words around it do not")
 ONLY_YES = Clue(1.0, "beside it stands another answer")
 REPEATED = Clue(0.5, "given twice")
@@ -78,7 +80,9 @@ _READABLE = {
     *(TRADE, ASKS, ASKED, ASKED_AFTER, SUBJECT_ASKS),
 }
 _FOR_ONE_READER = {PERSONAL, PERHAPS_PERSONAL}
-_ASKING = Kind.ACT | Kind.SECRET | Kind.INVITE
+_NOT_WANTED = {AVOIDED, ANSWERS_NO, SILENT, AVOIDED_BEFORE, DENIED, AVOIDED_ADDRESS, NOTICE, NOTICE_AND_MORE, MEETING}
+_TO_DO = Kind.ACT | Kind.INVITE | Kind.JOIN
+_ASKING = _TO_DO | Kind.SECRET
 
 _BEGINNING = 500
 """Characters of a message that say what it is about."""
@@ -183,19 +187,27 @@ def _trimmed(url: str) -> str:
 def find(page: Page, text: str, subject: str) -> list[Finding]:
     """Find the links of a message, the best first; each target once."""
     links = collect(page, text)
-    languages = languages_of(f"{subject} {text[:_BEGINNING]}")
+    languages = languages_of(without_addresses(f"{subject} {text[:_BEGINNING]}"))
     arounds = _arounds(links, text)
     parts = [(part.start, part.end) for around in arounds for part in around[:3]]
     words = Words(text, languages, [(0, _BEGINNING), *parts])
     general = tuple(_mail_clues(subject, text, words, languages))
-    invites = bool((_kinds(subject, languages) | kinds_of(words.between(0, _BEGINNING))) & Kind.INVITE)
+    invites = _invites(_kinds(subject, languages), kinds_of(words.between(0, _BEGINNING)))
     findings = [
         Finding(
             link, (*_word_clues(link, around, words, languages, invites=invites), *_address_clues(link.url), *general)
         )
         for link, around in zip(links, arounds, strict=True)
     ]
-    return _with_only(_best_of_each_target(findings))
+    found = _with_only(_best_of_each_target(findings))
+    return _with_invited(found) if invites else found
+
+
+def _invites(subject: int, beginning: int) -> bool:
+    """Whether the words of a subject, or those a message begins with, invite; not if they say that it is done."""
+    if subject & Kind.NOTICE:
+        return False
+    return bool(subject & Kind.INVITE) or bool(beginning & Kind.INVITE and not beginning & Kind.NOTICE)
 
 
 def _arounds(links: list[Link], text: str) -> list[Context]:
@@ -229,7 +241,7 @@ def _mail_clues(subject: str, text: str, words: Words, languages: Languages | No
     elif kinds & Kind.OTHER:
         yield SUBJECT_OTHER
     beginning = kinds_of(words.between(0, _BEGINNING))
-    if beginning & (Kind.ACT | Kind.INVITE):
+    if beginning & _TO_DO:
         yield MAIL_ASKS
     if (kinds | beginning) & Kind.MEETING and not kinds & Kind.ACT:
         yield MEETING
@@ -253,7 +265,7 @@ def _word_clues(
         yield ASKED
     elif after & Kind.ACT:
         yield ASKED_AFTER
-    elif before & Kind.AVOID and not kinds & (Kind.ACT | Kind.INVITE):
+    elif before & _avoided(invites=invites) and not kinds & _TO_DO:
         yield AVOIDED_BEFORE
     if denied:
         yield DENIED
@@ -275,8 +287,9 @@ def _own_clue(text: str, hits: tuple[Hit, ...], *, invites: bool) -> Clue | None
         and not _ALNUM.search(text[: hits[0].start])
     ):
         return ANSWERS_YES if hits[0].kind & Kind.YES else ANSWERS_NO
-    avoided = kinds_of(_without_names(text, hits, invites=invites)) & (Kind.AVOID | Kind.DENY | Kind.OTHER)
-    if kinds & (Kind.ACT | Kind.INVITE):
+    unwanted = _avoided(invites=invites) | Kind.DENY | Kind.OTHER
+    avoided = kinds_of(_without_names(text, hits, invites=invites)) & unwanted
+    if kinds & _TO_DO:
         return ASKS_AND_MORE if avoided else ASKS
     if avoided:
         return AVOIDED
@@ -285,12 +298,17 @@ def _own_clue(text: str, hits: tuple[Hit, ...], *, invites: bool) -> Clue | None
     return ABOUT_ACCOUNT if kinds & Kind.PROOF else None
 
 
+def _avoided(*, invites: bool) -> int:
+    """Return the kinds of words for what nobody has to follow; in an invitation, to view what it is for is to accept."""
+    return Kind.AVOID if invites else Kind.AVOID | Kind.VIEW
+
+
 def _without_names(text: str, hits: tuple[Hit, ...], *, invites: bool) -> tuple[Hit, ...]:
     """Leave out words behind an invitation that are names, for they begin with a capital: `Join Archive`.
 
     In a message that invites, whatever the link asks to do (`Accept the invitation to Archive`) is that.
     """
-    asking = Kind.INVITE | Kind.ACT if invites else Kind.INVITE
+    asking = _TO_DO if invites else Kind.INVITE | Kind.JOIN
     invited = next((hit.end for hit in hits if hit.kind & asking), len(text))
     return tuple(hit for hit in hits if hit.start < invited or not text[hit.start : hit.start + 1].isupper())
 
@@ -336,6 +354,15 @@ def _with_only(findings: list[Finding]) -> list[Finding]:
     if len(answers) == 1 and len(personal) > 1:
         findings[answers[0]] = _with_clue(findings[answers[0]], ONLY_YES)
     return sorted(findings, key=lambda finding: -finding.points)
+
+
+def _with_invited(findings: list[Finding]) -> list[Finding]:
+    """Credit the only link of an invitation that is made for its reader, leaving out those nobody has to follow."""
+    wanted = [each for each in findings if PERSONAL in each.clues and not _NOT_WANTED.intersection(each.clues)]
+    if len(wanted) != 1:
+        return findings
+    found = [_with_clue(each, INVITED) if each is wanted[0] else each for each in findings]
+    return sorted(found, key=lambda finding: -finding.points)
 
 
 def _speaks_for_itself(finding: Finding) -> bool:
