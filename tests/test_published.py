@@ -34,6 +34,8 @@ FIGURE = re.compile(
 DECIDED = {
     "benchmarks/README.md": {
         "512 MiB": "the size of the attachment that is downloaded",
+        "64 MiB": "the size of each of eight that are downloaded at once",
+        "256 KiB": "the same, of small ones",
         "95 %": "the confidence of the intervals",
     },
     "tempmailg/README.md": {
