@@ -137,14 +137,6 @@ def test_a_readme_gets_its_part_between_the_markers() -> None:
     assert publish.with_part(once, "costs", part) == once
 
 
-def test_publishing_some_results_is_refused() -> None:
-    """Some results would replace all of them."""
-    command = [sys.executable, "-m", "benchmarks", "server", "--publish"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "leave the names out" in done.stderr
-
-
 def test_numbers_that_mean_nothing_are_not_published_here() -> None:
     """A trial run of the command leaves the repository's results alone."""
     command = [sys.executable, "-m", "benchmarks", "--short", "--publish"]
