@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks._harness import figure
 from benchmarks._plots import COST, plot, waits_plot
+from benchmarks._results import machine_of, of_subject, published, write_results
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["PARTS", "costs", "goals", "publish", "published", "tables", "with_part", "write_json"]
+    from benchmarks._results import Results
+
+__all__ = ["PARTS", "costs", "goals", "publish", "tables", "with_part"]
 
 SCHEDULES: Final = {"mean delay s", "requests, all"}
 """What the measure of the schedules of waits shows."""
@@ -23,8 +25,6 @@ HEADLINES: Final = (
     ("CPU of 1 message, tempmailg / aiohttp + json", "A call costs {} the CPU time of bare aiohttp with json", ".2f"),
     ("calls per second, 1 message, tempmailg / httpx + pydantic", "it is {} as fast as httpx with pydantic", ".1f"),
 )
-
-Results = dict[str, Any]
 
 
 def headline(results: Results) -> str:
@@ -106,7 +106,7 @@ def tables(subject: str) -> Callable[[Results], str]:
     """Return what makes Markdown tables of all that a benchmark measures."""
 
     def part(results: Results) -> str:
-        return "\n\n".join([*map(_table, _of(subject, results)), _source(subject, results)])
+        return "\n\n".join([*map(_table, of_subject(subject, results)), _source(subject, results)])
 
     return part
 
@@ -131,26 +131,24 @@ def _cells(row: Mapping[str, Any], columns: Sequence[str], width: int) -> list[s
 
 def _source(subject: str, results: Results) -> str:
     """Say what measured this, when and on what."""
-    measured = _of(subject, results)
+    measured = of_subject(subject, results)
     if not measured:
         return f"Measured by `python -m benchmarks {subject}`."
     days = sorted({measure["date"] for measure in measured})
-    return f"`{measured[0]['command']}`, {' to '.join(dict.fromkeys((days[0], days[-1])))}, {_machine(results)}."
-
-
-def _machine(results: Results) -> str:
-    machine = results["machine"]
-    return f"{machine['processor']}, {machine['system']}, {machine['python']}"
+    machine = machine_of(measured[0], results)
+    shown = f"{machine['processor']}, {machine['system']}, {machine['python']}"
+    return f"`{measured[0]['command']}`, {' to '.join(dict.fromkeys((days[0], days[-1])))}, {shown}."
 
 
 def costs(results: Results) -> str:
     """Return Markdown tables of what the calls cost."""
     lines: list[str] = []
-    for measure in _costs(results):
+    compared = _costs(results)
+    for measure in compared:
         lines += [f"| {measure['title']} | CPU | x {measure['baseline']} | calls/s |", "|:--|--:|--:|--:|"]
         lines += [_line(row) for row in measure["rows"]]
         lines.append("")
-    machine = results["machine"]
+    machine = machine_of(compared[0], results)
     versions = ", ".join(
         f"{name} {version}" for name, version in machine.items() if name not in ("processor", "system", "python")
     )
@@ -197,7 +195,7 @@ PARTS: Final[Mapping[str, Mapping[str, Callable[[Results], str]]]] = {
 def publish(results: Results, root: Path) -> None:
     """Write the results into a repository, their pictures, and what its manuals say of them."""
     folder = root / "benchmarks"
-    write_json(folder / "results.json", results)
+    write_results(root, results)
     (folder / "results.svg").write_text(plot(_costs(results)), encoding="utf-8")
     (folder / "waiting.svg").write_text(waits_plot(_schedules(results)), encoding="utf-8")
     for manual, parts in PARTS.items():
@@ -205,18 +203,6 @@ def publish(results: Results, root: Path) -> None:
         for name, part in parts.items():
             text = with_part(text, name, part(published(root)))
         (root / manual).write_text(text, encoding="utf-8")
-
-
-def published(root: Path) -> Results:
-    """Return the results that a repository holds, with those on mail that it does not hold."""
-    folder = root / "benchmarks"
-    results: Results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    return results | {"extraction": json.loads((folder / "extraction.json").read_text(encoding="utf-8"))}
-
-
-def write_json(path: Path, results: Results) -> None:
-    """Write results as people can read them."""
-    path.write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def with_part(readme: str, name: str, part: str) -> str:
@@ -251,7 +237,3 @@ def _with_columns(columns: set[str], results: Results) -> Iterator[Mapping[str, 
     for measure in results["measures"]:
         if measure["rows"] and columns <= measure["rows"][0]["figures"].keys():
             yield measure
-
-
-def _of(subject: str, results: Results) -> Sequence[Mapping[str, Any]]:
-    return [measure for measure in results["measures"] if measure["command"] == f"python -m benchmarks {subject}"]

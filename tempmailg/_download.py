@@ -385,6 +385,8 @@ def _made_part(folder: Folder) -> tuple[int, str]:
 def _write(file: FileIO, chunks: list[bytes]) -> None:
     for start in range(0, len(chunks), MOST_CHUNKS):
         _write_together(file, chunks[start : start + MOST_CHUNKS])
+    # A pool's thread holds what it was given until it runs again, and by then the loop may have filled a third buffer.
+    chunks.clear()
 
 
 def _write_together(file: FileIO, chunks: list[bytes]) -> None:

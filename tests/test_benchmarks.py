@@ -14,8 +14,10 @@ from xml.etree import ElementTree as ET
 import pytest
 from support.redis_server import needs_redis
 
+from benchmarks import _nginx as nginx
 from benchmarks import _plots as plots
 from benchmarks import _publish as publish
+from benchmarks import _several as several
 from benchmarks import command, fleet, plugin
 from benchmarks._harness import (
     Goal,
@@ -135,14 +137,6 @@ def test_a_readme_gets_its_part_between_the_markers() -> None:
     assert publish.with_part(once, "costs", part) == once
 
 
-def test_publishing_some_results_is_refused() -> None:
-    """Some results would replace all of them."""
-    command = [sys.executable, "-m", "benchmarks", "server", "--publish"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert "leave the names out" in done.stderr
-
-
 def test_numbers_that_mean_nothing_are_not_published_here() -> None:
     """A trial run of the command leaves the repository's results alone."""
     command = [sys.executable, "-m", "benchmarks", "--short", "--publish"]
@@ -183,6 +177,30 @@ def test_calls_and_waits_of_the_command_are_measured() -> None:
     found = {measure.title: measure for measure in command.measures(short=True)}
     assert list(found) == ["Help at the shell", "One call at the shell", "tempmailg wait --code"]
     assert all(goal.measured.median > 0 for measure in found.values() for goal in measure.goals)
+
+
+def test_eight_attachments_at_once_are_measured(tmp_path: Path) -> None:
+    """Asynchronous, blocking and by default, this client saves eight files of each size, and each has its row."""
+    files = tmp_path / "www" / nginx.ATTACHMENTS
+    with nginx.serving(tmp_path / "www") as (origin, _):
+        files.mkdir(parents=True)
+        large, small = several.measures(origin, files, tmp_path, short=True)
+    assert large.title == "8 attachments of 1 MiB at once to disk"
+    assert small.title == "8 attachments of 256 KiB at once to disk"
+    ours = [row for row in (*large.rows, *small.rows) if row.name.startswith("tempmailg")]
+    assert len(ours) == 6
+    assert all(0 < row.figures["ms"] < row.figures["ms, whole process"] for row in ours)
+
+
+def test_files_at_once_are_compared_by_their_speed() -> None:
+    """Half of curl's time is twice its speed, and the goal counts the transfers of large files, not the processes."""
+    ours = {"seconds": 1.0, "process": 4.0, "growth": 7.0}
+    theirs = {"seconds": 2.0, "process": 2.0}
+    taken = {several.OURS: [ours], several.BLOCKING: [ours], several.CURL: [theirs]}
+    large, small = (several.compared(taken, size, []) for size in (several.LARGE, several.SMALL))
+    assert [row.ratio for row in large.rows] == [Spread(2, 2, 2), Spread(2, 2, 2), Spread(1, 1, 1)]
+    assert [(goal.limit, goal.measured.median, goal.at_most) for goal in large.goals] == [(1.5, 2, False)] * 2
+    assert small.goals == []
 
 
 @needs_redis

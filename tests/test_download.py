@@ -14,6 +14,7 @@ import stat
 import subprocess
 import sys
 import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
@@ -429,6 +430,29 @@ async def test_a_body_in_crumbs_is_saved(tmp_path: Path, monkeypatch: pytest.Mon
         await part.complete()
         assert part.path.read_bytes() == BODY[:1_000]
     assert files_in(tmp_path) == {}
+
+
+class Holding(ThreadPoolExecutor):
+    """A pool that holds what it was given, as a thread of a pool does until it runs again."""
+
+    def __init__(self) -> None:
+        super().__init__(1)
+        self.held: list[tuple[Any, ...]] = []
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.held.append(args)
+        return super().submit(fn, *args, **kwargs)
+
+
+async def test_what_is_written_is_let_go_by_its_thread(tmp_path: Path) -> None:
+    """No third buffer fills while a thread that has written one still holds it: memory stays within two."""
+    pool = Holding()
+    asyncio.get_running_loop().set_default_executor(pool)
+    async with _download.PartFile(tmp_path) as part:
+        await part.append(bytes(_download.WRITE_SIZE))
+        await part.append(b"the rest")
+        await part.complete()
+    assert [chunks for _file, chunks in pool.held] == [[], []]
 
 
 def refuse_links(monkeypatch: pytest.MonkeyPatch) -> None:
