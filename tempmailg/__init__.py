@@ -11,9 +11,9 @@ Names load on first use, so that importing the package stays light.
 
 from __future__ import annotations
 
-import importlib
 from typing import TYPE_CHECKING
 
+from tempmailg._lazy import loaded
 from tempmailg._version import __version__
 
 if TYPE_CHECKING:
@@ -93,7 +93,6 @@ _HOMES = {
     "_twins": ("BlockingAttachmentStream", "BlockingExpectedMessage", "BlockingWatch"),
     "_waiting": ("Cleared", "ExpectedMessage", "Forecast", "Watch", "WatchHealth"),
 }
-_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "APIConnectionError",
@@ -151,12 +150,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    home = _HOME_OF.get(name)
-    if home is None:
-        raise AttributeError(f"module 'tempmailg' has no attribute {name!r}")
-    value = getattr(importlib.import_module(f"tempmailg.{home}"), name)
-    globals()[name] = value  # the next access finds it without this function
-    return value
+    return loaded(__name__, _HOMES, name)
 
 
 def __dir__() -> list[str]:

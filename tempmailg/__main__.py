@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import Final
 
@@ -12,6 +13,7 @@ _INTERRUPTED: Final = 130
 
 def main() -> None:
     """Run the command line and exit with its status."""
+    gc.disable()  # nothing that is imported becomes garbage, until `signals.run` begins the command's work
     try:
         signals.handle_signals()
         status = _run()

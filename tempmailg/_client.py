@@ -13,11 +13,10 @@ from tempmailg import _errors as err
 from tempmailg import _settings as settings
 from tempmailg import _waiting as waiting
 from tempmailg._budget import request_budget
-from tempmailg._download import DownloadOptions, download, download_all
 from tempmailg._grace import shielded
 from tempmailg._logs import log_as_environment_says
 from tempmailg._public import public
-from tempmailg._stream import AttachmentStream, SpeedLimit
+from tempmailg._quota import check_preference
 from tempmailg._version import __version__
 
 if TYPE_CHECKING:
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from tempmailg._models import Attachment, DomainList, DomainType, Mailbox, Message, MessageList, Quota
     from tempmailg._quota import Preference
     from tempmailg._stores import SeenStore
+    from tempmailg._stream import AttachmentStream
     from tempmailg._waiting import Cleared, ExpectedMessage, Forecast, Watch
     from tempmailg.transport import Transport
 
@@ -87,7 +87,7 @@ class AsyncClient:
             seconds = settings.check_seconds("timeout", timeout)
             retries = settings.check_count("max_retries", max_retries)
             reserve = settings.check_count("quota_reserve", quota_reserve)
-            waiting.check_preference(preference)
+            check_preference(preference)
             if transport is not None:
                 _check_alone(base_url, session, proxy, ssl_context)
                 api_key = api_key or transport.api_key
@@ -283,6 +283,8 @@ class AsyncClient:
             APIResponseError: The file was cut on its way.
             TempMailError: The request failed.
         """
+        from tempmailg._stream import AttachmentStream, SpeedLimit
+
         call = endpoints.stream_attachment(attachment)
         limit = SpeedLimit(minimum_speed, settings.check_seconds("speed_window", speed_window))
         return AttachmentStream(self._caller, attachment, call, limit)
@@ -330,6 +332,8 @@ class AsyncClient:
             OSError: The file cannot be written, for instance because the disk is full or the folder was moved.
             TempMailError: The request failed.
         """
+        from tempmailg._download import DownloadOptions, download
+
         options = DownloadOptions(overwrite, progress, max_bytes, minimum_speed, speed_window)
         return await download(self._caller, attachment, to, options)
 
@@ -371,6 +375,8 @@ class AsyncClient:
             OSError: A file cannot be written, for instance because the disk is full.
             TempMailError: A request failed.
         """
+        from tempmailg._download import DownloadOptions, download_all
+
         options = DownloadOptions(overwrite, progress, max_bytes, minimum_speed, speed_window)
         return await download_all(self._caller, message.attachments, to, options, concurrency)
 

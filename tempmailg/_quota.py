@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, get_args
 
 from tempmailg import _headers
+from tempmailg._errors import ConfigurationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from tempmailg._models import Quota
     from tempmailg.transport import AnswerHeaders
 
-__all__ = ["Preference", "QuotaBook", "QuotaLedger", "ServiceClock"]
+__all__ = ["Preference", "QuotaBook", "QuotaLedger", "ServiceClock", "check_preference"]
 
 Preference: TypeAlias = Literal["fast", "balanced", "thrifty"]
 """What matters more: early delivery, or the quota."""
@@ -25,6 +26,12 @@ DATE_GRAIN: Final = 2.0  # seconds: `Date` has whole ones, so less than this is 
 
 LATE: Final = 30.0  # seconds: an answer that comes so soon after another may be the older one
 PROBE_GAP: Final = 60.0  # seconds between two polls where nothing is left and no reset is declared
+
+
+def check_preference(preference: Preference) -> None:
+    """Refuse what is no preference."""
+    if preference not in get_args(Preference):
+        raise ConfigurationError(f"preference must be one of {', '.join(get_args(Preference))}, not {preference!r}")
 
 
 class ServiceClock:

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NoReturn, Self, TypeVa
 from tempmailg import _errors as err
 from tempmailg._portal import Lease
 from tempmailg._public import public
-from tempmailg._stream import AttachmentStream
-from tempmailg._waiting import ExpectedMessage, Watch, run_user_code_in_threads
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -22,7 +20,8 @@ if TYPE_CHECKING:
     from tempmailg._client import AsyncClient
     from tempmailg._models import Mailbox, Message
     from tempmailg._portal import Portal
-    from tempmailg._waiting import WatchHealth
+    from tempmailg._stream import AttachmentStream  # noqa: F401 - quoted below: it loads with the first one
+    from tempmailg._waiting import ExpectedMessage, Watch, WatchHealth  # noqa: F401 - the same
 
 __all__ = [
     "Block",
@@ -42,7 +41,7 @@ class ClientBase:
 
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
-        run_user_code_in_threads(client)
+        client._caller.core.user_code_in_threads = True  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - one house
         self._lease = Lease(client.close)
 
     def _sibling(self, client: AsyncClient) -> Self:
@@ -165,7 +164,7 @@ class Block(_Twin[AbstractAsyncContextManager[T]]):
 
 
 @public
-class BlockingAttachmentStream(_Iterator[AttachmentStream, bytes]):
+class BlockingAttachmentStream(_Iterator["AttachmentStream", bytes]):
     """An attachment that is being received: a context manager, and an iterator of its bytes.
 
     Attributes:
@@ -191,7 +190,7 @@ class BlockingAttachmentStream(_Iterator[AttachmentStream, bytes]):
 
 
 @public
-class BlockingExpectedMessage(_Twin[ExpectedMessage]):
+class BlockingExpectedMessage(_Twin["ExpectedMessage"]):
     """The message that a block of code causes: a context manager; see `Client.expect_message`."""
 
     _insists = False  # leaving is a wait, which leaves nothing behind when it is interrupted
@@ -211,7 +210,7 @@ class BlockingExpectedMessage(_Twin[ExpectedMessage]):
 
 
 @public
-class BlockingWatch(_Iterator[Watch, "Message"]):
+class BlockingWatch(_Iterator["Watch", "Message"]):
     """Delivers each message of any number of mailboxes once: a context manager and iterator.
 
     Made by `Client.watch`. A message counts as seen when the consumer asks for the next one, so what was being worked

@@ -13,7 +13,8 @@ from attrs import evolve
 from tempmailg import _errors as err
 from tempmailg._body import is_html, loads
 from tempmailg._coding import unasked_encoding
-from tempmailg._convert import Decoder, as_list
+from tempmailg._convert import Decoder
+from tempmailg._fields import as_list
 from tempmailg._models import Message, MessageList
 from tempmailg._scalars import expected
 from tempmailg._status import reason_in, rejected, status_error, unusable
@@ -42,7 +43,6 @@ _SUCCESS: Final = frozenset({"true", "1", "success", "ok"})
 """What an answer's `status` says of success, in any case; so do null and no status at all."""
 
 _decoder = Decoder()
-_quick_message = _decoder.quick(Message)
 
 
 def decode(call: Call[T], response: Response) -> T:
@@ -68,7 +68,8 @@ def decode_messages(response: Response) -> tuple[list[Message], list[err.APIResp
         APIResponseError: The answer is no list of messages.
     """
     items = _raised(_raw_messages(response))
-    good = [_quick_message(item) for item in items]
+    quick = _decoder.quick(Message)
+    good = [quick(item) for item in items]
     if all(good):
         return good, []  # type: ignore[return-value] # pyright: ignore[reportReturnType] - there is no None in it
     return _readable_messages(response, items, good)
@@ -81,7 +82,7 @@ def _readable_messages(
     messages: list[Message] = []
     bad: list[err.APIResponseError] = []
     for index, (item, message) in enumerate(zip(items, good, strict=True)):
-        found, problem = (message, "") if message else _decoder.read(item, Message, f"messages[{index}]")
+        found, problem = (message, "") if message else _decoder.tolerant.read(item, Message, f"messages[{index}]")
         if found is None:
             error = unusable(evolve(response, body=json.dumps(item).encode()), problem)
             error.call = "list_messages"  # no call fails with it, so nobody else names it

@@ -158,6 +158,47 @@ def test_a_server_that_fails_is_not_excused_by_a_signal() -> None:
     assert ended.lines == ["0 143 143 0", "0 143 0", "0 143 143"]
 
 
+@pytest.mark.parametrize("options", [[], ["-X", "dev"]], ids=["as usual", "in development mode"])
+def test_a_command_ends_at_once_and_in_good_order(options: list[str]) -> None:
+    """It runs what libraries ask for at the end, and takes Python's modules apart only in the development mode."""
+    code = """if True:
+        import atexit, os, sys
+        from tempmailg import __main__
+
+        class Module:
+            def __del__(self):
+                os.write(1, b"taken apart\\n")
+
+        sys.modules["left"] = Module()
+        atexit.register(os.write, 1, b"exit function\\n")
+        __main__._run = lambda: 3
+        __main__.main()
+    """
+    ended = subprocess.run([sys.executable, *options, "-c", code], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (3, "")
+    assert ended.stdout.splitlines() == ["exit function", *(["taken apart"] if options else [])]
+
+
+def test_a_command_looks_for_garbage_only_while_it_works() -> None:
+    """Nothing that is imported becomes garbage; a watch or a sandbox that runs for days makes some."""
+    ended = run_script("""
+    import gc
+    from tempmailg import __main__, _signals
+
+    async def work():
+        print("at work", gc.isenabled(), gc.get_freeze_count() > 0, flush=True)
+
+    def run():
+        print("imports", gc.isenabled())
+        _signals.run(work)
+        return 0
+
+    __main__._run = run
+    __main__.main()
+    """)
+    assert ended.lines == ["imports False", "at work True True"]
+
+
 def test_a_demo_in_the_background_ends(shell: Shell) -> None:
     """The demo, which runs a blocking client beside its sandbox, ends by SIGTERM as well."""
     job = Job("demo")

@@ -12,7 +12,7 @@ import pytest
 from support.virtual import listing, message, virtual_client
 
 from tempmailg import AsyncClient, ConfigurationError, MailboxGoneError, Message, QuotaExceededError, WaitTimeoutError
-from tempmailg._convert import FIELDS
+from tempmailg._fields import FIELDS
 from tempmailg.sandbox import Sandbox
 
 if TYPE_CHECKING:

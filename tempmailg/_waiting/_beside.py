@@ -8,14 +8,12 @@ from concurrent.futures import Future
 from concurrent.futures import wait as wait_for_threads
 from contextvars import copy_context
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tempmailg._core import Caller
-
-__all__ = ["answer_of", "run_user_code_in_threads"]
+__all__ = ["answer_of"]
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -23,17 +21,6 @@ R = TypeVar("R")
 QUICK: Final = (
     0.005  # seconds for which the event loop waits for a thread: most functions are faster than the way there
 )
-
-
-class _HasSender(Protocol):
-    """A client, as far as it is needed here."""
-
-    _caller: Caller
-
-
-def run_user_code_in_threads(client: _HasSender) -> None:
-    """Have a client run its user's plain functions beside the event loop, which it shares with other clients."""
-    client._caller.core.user_code_in_threads = True  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - one house
 
 
 def answer_of(function: Callable[[T], R | Awaitable[R]], item: T, *, beside: bool) -> R | Awaitable[R]:

@@ -56,16 +56,14 @@ from tempmailg._waiting._agenda import Agenda
 from tempmailg._waiting._finality import Verdict, verdict_of
 from tempmailg._waiting._inbox import Inbox
 from tempmailg._waiting._pacer import Pacer
-from tempmailg._waiting._planner import BASE_STRETCH
 from tempmailg._waiting._schedule import Window, fault_delay
 
 if TYPE_CHECKING:
     from tempmailg._core import ClientState
-    from tempmailg._quota import Preference
     from tempmailg._waiting._inbox import Listener, MailboxRef, News
     from tempmailg._waiting._pacer import Forecast
 
-__all__ = ["Poller", "check_preference", "forecast"]
+__all__ = ["Poller", "forecast"]
 
 POLL_TIMEOUT: Final = 5.0  # seconds of the first try, doubled by each fault: a stall must not cost a whole wait
 FAULTS_BORNE: Final = (
@@ -543,12 +541,6 @@ class Poller:
         self._ending.add(task)
         task.add_done_callback(self._ending.discard)
         task.cancel()
-
-
-def check_preference(preference: Preference) -> None:
-    """Refuse what is no preference."""
-    if preference not in BASE_STRETCH:
-        raise err.ConfigurationError(f"preference must be one of {', '.join(BASE_STRETCH)}, not {preference!r}")
 
 
 def forecast(core: ClientState, timeout: float | None) -> Forecast:
