@@ -124,6 +124,7 @@ _DIALLED = re.compile(r"#|,,")
 _DIALLING = re.compile(r",,\d")
 _ORIGIN_BOUND = re.compile(r"^@[\w.-]++ #(\S{4,32})(?: [^\n]*+)?\Z", re.MULTILINE)
 _DECORATION = re.compile(r"[\W_]++")
+_MORE_THAN_BRIEF = re.compile(rf"\A(?:[\W_]*+[^\W_]){{{_BRIEF + 1}}}")
 _CITATION_ENDS = frozenset('”“»«"」』’')
 _CITATION = Pattern(r"[“„«»\"「『‘]")
 
@@ -414,9 +415,9 @@ def _mail_clues(subject: str, text: str, languages: Languages | None) -> Iterato
         yield SUBJECT_PURPOSE
     if not kinds & _CODE and (kinds & Kind.OTHER or not kinds & Kind.ACT):
         yield from _subject_doubts(subject, kinds, text)
-    size = len(_DECORATION.sub("", subject + text[:_START]))
-    if size <= _BRIEF and not (kinds & Kind.OTHER and not kinds & _CODE):
-        yield SOLE if size <= _SOLE else BRIEF
+    counted = f"{subject}{text[:_START]}"
+    if not _MORE_THAN_BRIEF.match(counted) and not (kinds & Kind.OTHER and not kinds & _CODE):
+        yield SOLE if len(_DECORATION.sub("", counted)) <= _SOLE else BRIEF
     if _DIALLING.search(text):
         yield MEETING
 

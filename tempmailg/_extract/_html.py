@@ -9,7 +9,6 @@ pattern can backtrack, and what never ends (a comment, a style sheet, a script) 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from enum import IntEnum
 from functools import lru_cache
 from html import unescape
@@ -43,13 +42,14 @@ _MAX_FIELD = 100
 _MAX_ATTRIBUTES = 8_192
 """Characters of a tag that are read; longer ones carry pictures."""
 
+# The commonest first; by their first characters no two of them can match at one place, but for the last.
 _TOKEN = re.compile(
     r"""
-      (?P<text>(?:[^<]++|<(?![a-zA-Z/!?]))++)
+      <(?P<close>/?)(?P<name>[a-zA-Z][^\s/>]*+)
+      (?P<attributes>[^>=]*+(?:=\s*+(?:"[^"]*+"|'[^']*+')?+[^>=]*+)*+)>
+    | (?P<text>(?:[^<]++|<(?![a-zA-Z/!?]))++)
     | (?P<comment><!--(?:-?>|[^-]*+(?:-(?!-!?>)[^-]*+)*+(?:--!?>|\Z)))
     | (?P<bogus><(?:[!?]|/(?![a-zA-Z]))[^>]*+>?)
-    | <(?P<close>/?)(?P<name>[a-zA-Z][^\s/>]*+)
-      (?P<attributes>(?:[^>=]++|=\s*+(?:"[^"]*+"|'[^']*+')?+)*+)>
     | (?P<unfinished><[\s\S]*+)
     """,
     re.VERBOSE,
@@ -135,6 +135,8 @@ _PARAGRAPH = frozenset(
     }
 )
 _CELL = frozenset({"td", "th"})
+_ACTING = frozenset({"a", "base", "br", "img", "input"})
+"""Tags that do something beside opening an element."""
 
 _FONT_SIZES = {"1": 10.0, "2": 13.0, "3": 16.0, "4": 18.0, "5": 24.0, "6": 32.0, "7": 48.0}
 _PIXELS = {"px": 1.0, "pt": 4 / 3, "em": 16.0, "rem": 16.0, "%": 0.16, "": 1.0}
@@ -160,7 +162,7 @@ _TRANSFORMS: dict[str, Callable[[str], str]] = {
 }
 _AT_RULE = Pattern(r"@[^{};@]{0,200}+\{[^{}]*+(?:\{[^{}]*+\}[^{}]*+)*+(?:\}|\Z)|/\*[^*]*+(?:\*(?!/)[^*]*+)*+(?:\*/|\Z)")
 _RULE = re.compile(r"(?:(?<=[{}])|\A)([^{}]++)\{([^{}]*+)\}")
-_COMPOUND = Pattern(r"\A(?P<tag>[a-z][a-z0-9]*+|\*)?+(?P<rest>(?:[.#][\w-]{1,100}+)*+)\Z", re.IGNORECASE)
+_COMPOUND = Pattern(r"\A([a-z][a-z0-9]*+|\*)?+((?:[.#][\w-]{1,100}+)*+)\Z", re.IGNORECASE)
 _QUOTE_CLASSES = frozenset({"gmail_quote", "gmail_quote_container", "moz-cite-prefix", "yahoo_quoted"})
 _SHOWN_FIELDS = frozenset({"", "text", "tel", "number", "email", "url", "search"})
 
@@ -219,17 +221,19 @@ class _Gap(IntEnum):
     PARAGRAPH = 4
 
 
-_GAPS = {_Gap.NONE: "", _Gap.SPACE: " ", _Gap.CELL: "\t", _Gap.LINE: "\n", _Gap.PARAGRAPH: "\n\n"}
+_GAPS = ("", " ", "\t", "\n", "\n\n")
+"""What is written for each."""
 
 
-class _Element(NamedTuple):
-    """An open element with what its content inherits."""
+class _Look(NamedTuple):
+    """What an element's content inherits."""
 
-    name: str
     gone: bool = False
     """Whether nothing in it can be seen."""
     invisible: bool = False
     """Whether nothing in it can be seen that does not say otherwise."""
+    hidden: bool = False
+    """Whether its own text cannot be seen."""
     loud: bool = False
     size: float = 16.0
     """Font size in pixels."""
@@ -237,18 +241,29 @@ class _Element(NamedTuple):
     transform: str = "none"
     parts_children: bool = False
     """Whether its children stand apart whatever they are: those of a flex box or a grid."""
-    gap: _Gap = _Gap.NONE
-    """What parts it from what stands before and behind it."""
-    quoted_from: int = -1
-    """Where its text begins, when it is a quotation."""
-
-    @property
-    def hidden(self) -> bool:
-        """Whether its own text cannot be seen."""
-        return self.gone or self.invisible or self.size <= 1
 
 
-_ROOT = _Element("")
+_USUAL = _Look()
+_GONE = _Look(gone=True, hidden=True)
+
+
+class _Tag(NamedTuple):
+    """What the source of a tag says; the tags of a mail are much alike."""
+
+    attributes: dict[str, str]
+    style: _Style
+    unseen: bool
+    """Whether nothing in such an element is ever seen."""
+    quotation: bool
+    inside: dict[_Look, tuple[_Gap, _Look]]
+    """What parts such an element from its surroundings, and its look, by what it stands in."""
+
+
+_Element = tuple[str, _Look, _Gap, int]
+"""An open element: its name, its look, what parts it from what stands before and behind it, and where its text begins
+when it is a quotation, else -1. A plain tuple, for every tag makes one."""
+
+_ROOT: _Element = ("", _USUAL, _Gap.NONE, -1)
 _TAG_GAPS = {
     **dict.fromkeys(_PARAGRAPH, _Gap.PARAGRAPH),
     **dict.fromkeys(_LINE, _Gap.LINE),
@@ -272,13 +287,10 @@ class _Writer:
         """Mark the place of the next text."""
         self.marked, self.waiting = self.length, True
 
-    @property
-    def full(self) -> bool:
-        return self.length >= MAX_TEXT
-
     def part(self, gap: _Gap) -> None:
         """Ask for at least this gap before the next text."""
-        self.gap = max(self.gap, gap)
+        if gap > self.gap:  # noqa: PLR1730 -- every tag asks, and a call of max() takes twice as long
+            self.gap = gap
 
     def write(self, text: str, *, loud: bool) -> None:
         """Append text after the gap that is due."""
@@ -299,28 +311,32 @@ class _Reader:
 
     writer: _Writer = attrs.field(factory=_Writer)
     stack: list[_Element] = attrs.field(factory=lambda: [_ROOT])
-    open_names: Counter[str] = attrs.field(factory=Counter[str])
+    open_names: dict[str, int] = attrs.field(factory=dict[str, int])
     sheet: dict[str, list[_Rule]] = attrs.field(factory=dict[str, list[_Rule]])
     anchors: list[Anchor] = attrs.field(factory=list[Anchor])
     quoted: list[tuple[int, int]] = attrs.field(factory=list[tuple[int, int]])
-    tags: dict[tuple[str, str], tuple[dict[str, str], _Style]] = attrs.field(factory=dict[Any, Any])
-    """Attributes and style of each tag that was read, by its name and source."""
+    tags: dict[tuple[str, str], _Tag] = attrs.field(factory=dict[Any, Any])
+    """Each tag that was read, by its name and source."""
     url: str | None = None
     label: str = ""
     base: str = ""
     """What relative addresses are relative to."""
 
     def text(self, raw: str) -> None:
-        element = self.stack[-1]
-        if element.hidden:
+        look = self.stack[-1][1]
+        if look.hidden:
+            return
+        flowing = look.spaces == "flowing"
+        if flowing and not raw.strip(" \t\n\r"):
+            self.writer.part(_Gap.SPACE)
             return
         shown = visible(_decoded(raw[: MAX_TEXT - self.writer.length]))
-        if element.transform != "none":
-            shown = _TRANSFORMS[element.transform](shown)
-        if element.spaces == "flowing":
-            self._flowing(shown, loud=element.loud)
+        if look.transform != "none":
+            shown = _TRANSFORMS[look.transform](shown)
+        if flowing:
+            self._flowing(shown, loud=look.loud)
         else:
-            self._by_lines(shown, element)
+            self._by_lines(shown, look)
 
     def _flowing(self, shown: str, *, loud: bool) -> None:
         words = shown.split()
@@ -334,26 +350,34 @@ class _Reader:
         if shown[-1].isspace():
             self.writer.part(_Gap.SPACE)
 
-    def _by_lines(self, shown: str, element: _Element) -> None:
+    def _by_lines(self, shown: str, look: _Look) -> None:
         for index, line in enumerate(shown.replace("\r\n", "\n").split("\n")):
             if index:
                 self.writer.part(_Gap.LINE)
             if line.strip():
-                kept = line.rstrip() if element.spaces == "verbatim" else " ".join(line.split())
-                self.writer.write(kept, loud=element.loud)
+                kept = line.rstrip() if look.spaces == "verbatim" else " ".join(line.split())
+                self.writer.write(kept, loud=look.loud)
 
     def open(self, name: str, source: str) -> None:
-        if name == "p" and self.stack[-1].name == "p":
+        if name == "p" and self.stack[-1][0] == "p":
             self.close("p")
-        attributes, style = self._tag(name, source)
-        element = self._element(name, attributes, style)
-        self.writer.part(element.gap)
-        self._act(name, attributes, element)
+        tag = self.tags.get((name, source))
+        if tag is None:
+            tag = self.tags[name, source] = self._read_tag(name, source)
+        outer = self.stack[-1][1]
+        inside = tag.inside.get(outer)
+        if inside is None:
+            inside = tag.inside[outer] = _inside(name, tag, outer)
+        gap, look = inside
+        self.writer.part(gap)
+        if name in _ACTING:
+            self._act(name, tag.attributes, look)
         if name not in _VOID:
-            self.stack.append(element)
-            self.open_names[name] += 1
+            quoted_from = self.writer.length if tag.quotation and not look.gone else -1
+            self.stack.append((name, look, gap, quoted_from))
+            self.open_names[name] = self.open_names.get(name, 0) + 1
 
-    def _act(self, name: str, attributes: dict[str, str], element: _Element) -> None:
+    def _act(self, name: str, attributes: dict[str, str], look: _Look) -> None:
         """Do what a tag does beside opening an element."""
         if name == "br":
             self.line_break()
@@ -363,8 +387,8 @@ class _Reader:
             self._open_anchor(attributes)
         elif name == "base" and not self.base:
             self.base = _LINE_ENDS.sub("", attributes.get("href", "")).strip(_BLANKS)
-        elif name == "input" and not element.hidden and _shows_value(attributes):
-            self.writer.write(visible(attributes.get("value", "")).strip()[:_MAX_FIELD], loud=element.loud)
+        elif name == "input" and not look.hidden and _shows_value(attributes):
+            self.writer.write(visible(attributes.get("value", "")).strip()[:_MAX_FIELD], loud=look.loud)
 
     def line_break(self) -> None:
         self.writer.part(_Gap.PARAGRAPH if self.writer.gap is _Gap.LINE else _Gap.LINE)
@@ -372,17 +396,17 @@ class _Reader:
     def close(self, name: str) -> None:
         if name == "a":
             self._close_anchor()
-        if not self.open_names[name]:
+        if not self.open_names.get(name):
             self._close_unopened(name)
             return
-        while True:
-            element = self.stack.pop()
-            self.open_names[element.name] -= 1
-            if element.quoted_from >= 0:
-                self.quoted.append((element.quoted_from, self.writer.length))
-            if element.name == name:
-                break
-        self.writer.part(element.gap)
+        opened = ""
+        while opened != name:
+            opened, _, gap, quoted_from = self.stack.pop()
+            self.open_names[opened] -= 1
+            if quoted_from >= 0:
+                self.quoted.append((quoted_from, self.writer.length))
+            if opened == name:
+                self.writer.part(gap)
 
     def _close_unopened(self, name: str) -> None:
         """Read `</br>` as a line break and a lone `</p>` as an empty paragraph, as browsers do."""
@@ -394,7 +418,7 @@ class _Reader:
     def style_sheet(self, css: str) -> None:
         """Keep the rules for a tag, an id, classes or all of them, outside of media queries."""
         self.tags.clear()
-        for selectors, declarations in _RULE.findall(_AT_RULE.ready.sub("", css[:_MAX_CSS])):
+        for selectors, declarations in _RULE.findall(_without_at_rules(css[:_MAX_CSS])):
             style = _style(declarations)
             for selector in selectors.split(",") if style is not _PLAIN else ():
                 self._keep_rule(selector.strip(), style)
@@ -403,19 +427,19 @@ class _Reader:
         found = _COMPOUND.ready.match(selector)
         if found is None or not selector:
             return
-        tag = (found["tag"] or "").lower().strip("*")
-        names = re.findall(r"([.#])([\w-]+)", found["rest"])
-        ids = [name for mark, name in names if mark == "#"]
-        classes = frozenset(name for mark, name in names if mark == ".")
+        tag, rest = (found[1] or "").lower().strip("*"), found[2]
+        marked = rest.replace("#", ".#").split(".")[1:]
+        ids = [name[1:] for name in marked if name[0] == "#"]
+        classes = frozenset([name for name in marked if name[0] != "#"])
         rule = _Rule(100 * len(ids) + 10 * len(classes) + bool(tag), tag, ids[0] if ids else "", classes, style)
         key = f"#{rule.name}" if ids else f".{min(classes)}" if classes else tag
         self.sheet.setdefault(key, []).append(rule)
 
     def page(self) -> Page:
         self._close_anchor()
-        for element in self.stack:
-            if element.quoted_from >= 0:
-                self.quoted.append((element.quoted_from, self.writer.length))
+        for _, _, _, quoted_from in self.stack:
+            if quoted_from >= 0:
+                self.quoted.append((quoted_from, self.writer.length))
         text = "".join(self.writer.pieces)[:MAX_TEXT]
         return Page(text, tuple(self.anchors), tuple(self.writer.loud), tuple(self.quoted))
 
@@ -438,56 +462,47 @@ class _Reader:
             return None
 
     def _close_anchor(self) -> None:
-        if self.url is not None and not self.stack[-1].hidden:
+        if self.url is not None and not self.stack[-1][1].hidden:
             start = self.writer.marked
             self.anchors.append(Anchor(self.url, start, max(start, self.writer.length), self.label))
         self.url = None
 
-    def _tag(self, name: str, source: str) -> tuple[dict[str, str], _Style]:
-        """Return a tag's attributes and its style; the tags of a mail are much alike."""
-        known = self.tags.get((name, source))
-        if known is None:
-            attributes = _attributes(source)
-            known = self.tags[name, source] = attributes, self._style_of(name, attributes)
-        return known
-
-    def _element(self, name: str, attributes: dict[str, str], style: _Style) -> _Element:
-        outer = self.stack[-1]
-        if outer.gone or name in _UNSEEN or "hidden" in attributes or (name == "dialog" and "open" not in attributes):
-            return _Element(name, gone=True, gap=_TAG_GAPS.get(name, _Gap.NONE))
-        gap = _gap_of(name, style.display)
-        if outer.parts_children:
-            gap = max(gap, _Gap.LINE)
-        if style is _PLAIN and name not in _LOUD and name not in {"pre", "blockquote"} and "class" not in attributes:
-            return outer._replace(name=name, gap=gap, parts_children=False, quoted_from=-1)
-        return _Element(
-            name,
-            gone=style.display == "none" or style.faded,
-            invisible=outer.invisible if style.visible is None else not style.visible,
-            loud=_is_loud(name, style, outer),
-            size=style.size if style.size is not None else outer.size,
-            spaces=style.spaces or ("verbatim" if name == "pre" else outer.spaces),
-            transform=style.transform or outer.transform,
-            parts_children=style.display in {"flex", "grid", "inline-flex", "inline-grid"},
-            gap=gap,
-            quoted_from=self.writer.length if _is_quotation(name, attributes) else -1,
+    def _read_tag(self, name: str, source: str) -> _Tag:
+        attributes = _attributes(source)
+        style = self._style_of(name, attributes)
+        return _Tag(
+            attributes,
+            style,
+            unseen=name in _UNSEEN or "hidden" in attributes or (name == "dialog" and "open" not in attributes),
+            quotation=_is_quotation(name, attributes),
+            inside={},
         )
 
     def _style_of(self, name: str, attributes: dict[str, str]) -> _Style:
         style = _style(attributes["style"]) if "style" in attributes else _PLAIN
         if self.sheet:
             for rule in self._rules_for(name, attributes):
-                style = style.over(rule.style)
+                style = rule.style if style is _PLAIN else style.over(rule.style)
         if font := _FONT_SIZES.get(attributes.get("size", "")):
             style = style.over(_Style(size=font))
         return style
 
     def _rules_for(self, name: str, attributes: dict[str, str]) -> list[_Rule]:
         """Return the rules for an element, the strongest first."""
+        rules = [*self.sheet.get(name, ()), *self.sheet.get("", ())]
         classes, own = attributes.get("class", "").split(), attributes.get("id", "")
-        keys = [name, "", *(f".{each}" for each in classes), *([f"#{own}"] if own else ())]
-        rules = [rule for key in keys for rule in self.sheet.get(key, ()) if rule.fits(name, own, classes)]
-        return sorted(rules, key=lambda rule: rule.weight)[::-1]
+        for key in (*[f".{each}" for each in classes], f"#{own}") if classes or own else ():
+            rules += [rule for rule in self.sheet.get(key, ()) if rule.fits(name, own, classes)]
+        return sorted(rules, key=_weight)[::-1] if len(rules) > 1 else rules
+
+
+def _without_at_rules(css: str) -> str:
+    """Leave out media queries and comments."""
+    return _AT_RULE.ready.sub("", css) if "@" in css or "/*" in css else css
+
+
+def _weight(rule: _Rule) -> int:
+    return rule.weight
 
 
 def _gap_of(name: str, display: str | None) -> _Gap:
@@ -502,7 +517,32 @@ def _gap_of(name: str, display: str | None) -> _Gap:
     return max(usual if usual is not _Gap.CELL else _Gap.LINE, _Gap.LINE)
 
 
-def _is_loud(name: str, style: _Style, outer: _Element) -> bool:
+def _inside(name: str, tag: _Tag, outer: _Look) -> tuple[_Gap, _Look]:
+    """Return what parts an element from its surroundings, and its look, by what it stands in."""
+    if tag.unseen or outer.gone:
+        return _TAG_GAPS.get(name, _Gap.NONE), _GONE
+    gap = _gap_of(name, tag.style.display)
+    return max(gap, _Gap.LINE) if outer.parts_children else gap, _inherited(name, tag.style, outer)
+
+
+def _inherited(name: str, style: _Style, outer: _Look) -> _Look:
+    """Return how the content of an element looks inside another one."""
+    gone = style.display == "none" or style.faded
+    invisible = outer.invisible if style.visible is None else not style.visible
+    size = outer.size if style.size is None else style.size
+    return _Look(
+        gone,
+        invisible,
+        hidden=gone or invisible or size <= 1,
+        loud=_is_loud(name, style, outer),
+        size=size,
+        spaces=style.spaces or ("verbatim" if name == "pre" else outer.spaces),
+        transform=style.transform or outer.transform,
+        parts_children=style.display in {"flex", "grid", "inline-flex", "inline-grid"},
+    )
+
+
+def _is_loud(name: str, style: _Style, outer: _Look) -> bool:
     inherited = outer.loud and style.size is None
     return inherited or style.spaced or name in _LOUD or (style.size or 0) >= _LOUD_PIXELS
 
@@ -520,38 +560,41 @@ def _shows_value(attributes: dict[str, str]) -> bool:
 def read_html(content: str) -> Page:
     """Read an HTML message as a mail program shows it."""
     reader = _Reader()
-    for count, (close, name, attributes) in enumerate(_tokens(content[:MAX_CONTENT])):
-        if count >= MAX_TAGS or reader.writer.full:
+    writer = reader.writer
+    for count, (close, name, rest) in enumerate(_tokens(content[:MAX_CONTENT])):
+        if count >= MAX_TAGS or writer.length >= MAX_TEXT:
             break
         if not name:
-            reader.text(attributes)
-        elif name == "style":
-            reader.style_sheet(attributes)
+            reader.text(rest)
         elif close:
             reader.close(name)
+        elif name == "style":
+            reader.style_sheet(rest)
         else:
-            reader.open(name, attributes)
+            reader.open(name, rest)
     return reader.page()
 
 
 def _tokens(content: str) -> Iterator[tuple[str, str, str]]:
     """Yield (`/` of a closing tag, tag name, attributes); text comes without a name, a style sheet as `style`'s."""
-    position = 0
-    while token := _TOKEN.match(content, position):
-        position = token.end()
-        kind = token.lastgroup
-        if kind == "text":
-            yield "", "", token[0]
-        elif kind == "attributes":
-            name = token["name"].lower()
-            raw = _RAW.get(name) if not token["close"] else None
-            if raw is None:
-                yield token["close"], name, token["attributes"]
-                continue
-            end = raw.ready.search(content, position)
-            if name == "style":
-                yield "", name, content[position : end.start() if end else len(content)]
-            position = end.end() if end else len(content)
+    position: int | None = 0
+    while position is not None:
+        tokens, position = _TOKEN.finditer(content, position), None
+        for token in tokens:
+            kind = token.lastgroup
+            if kind == "text":
+                yield "", "", token[0]
+            elif kind == "attributes":
+                close, name, attributes = token.group("close", "name", "attributes")
+                name = name.lower()
+                if close or name not in _RAW:
+                    yield close, name, attributes
+                    continue
+                end = _RAW[name].ready.search(content, token.end())
+                if name == "style":
+                    yield "", name, content[token.end() : end.start() if end else len(content)]
+                position = end.end() if end else None
+                break
 
 
 def _decoded(text: str) -> str:

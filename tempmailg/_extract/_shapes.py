@@ -72,18 +72,23 @@ _ASCII = _Ascii(
     {ord(hyphen): "-" for hyphen in "‐‑‒－﹣"} | {ord(space): " " for space in "\xa0\u2007\u2009\u202f\u3000"}
 )
 
-_NUMERAL = re.compile(r"\d++(?:[ .,:/'’()–-]\d++)*+")
+# Each begins with its first character, and only then says what must not stand before that: an engine skips quickly to a
+# character, but tries what looks back everywhere.
+_NUMERAL = re.compile(r"\d\d*+(?:[ .,:/'’()–-]\d++)*+")
 _HALVES = re.compile(r"^(?:(\d{3})\t(\d{3})|(\d{4})\t(\d{4}))$", re.MULTILINE)
 _MIXED = re.compile(
-    r"(?<![A-Za-z0-9-])(?=[A-Za-z-]{0,12}\d)(?=[\d-]{0,12}[A-Za-z])[A-Za-z0-9]{1,12}+(?:-[A-Za-z0-9]{1,8}+){0,2}+(?![A-Za-z0-9-])"
+    r"[A-Za-z0-9](?<![A-Za-z0-9-].)(?:(?<=\d)(?=[\d-]{0,11}[A-Za-z])|(?<!\d)(?=[A-Za-z-]{0,11}\d))"
+    r"[A-Za-z0-9]{0,11}+(?:-[A-Za-z0-9]{1,8}+){0,2}+(?![A-Za-z0-9-])"
 )
-_LETTERS = re.compile(
-    r"(?<![\w-])(?:[A-Z]{3,5}(?:-[A-Z]{3,5}){1,2}|[a-z]{3,9}(?:-[a-z]{3,9}){2,4}|[A-Z]{5,8})(?![\w-])"
-)
-_SPELLED = re.compile(r"(?<!\S)[A-Z0-9](?:[ \t][A-Z0-9]){3,9}(?!\S)")
-_STACKED = re.compile(r"(?:(?<=\n)|\A)[A-Z0-9](?:\n{1,2}[A-Z0-9-]){3,9}(?=\n|\Z)")
+_CAPITALS = re.compile(r"[A-Z](?<![\w-].)(?:[A-Z]{2,4}(?:-[A-Z]{3,5}){1,2}|[A-Z]{4,7})(?![\w-])")
+_PHRASE = re.compile(r"[a-z](?<![\w-].)[a-z]{2,8}(?:-[a-z]{3,9}){2,4}(?![\w-])")
+_SPELLED = re.compile(r"[A-Z0-9](?<!\S.)(?:[ \t][A-Z0-9]){3,9}(?!\S)")
+_STACKED = re.compile(r"[A-Z0-9](?<![^\n].)(?:\n{1,2}[A-Z0-9-]){3,9}(?=\n|\Z)")
+_DIGIT = re.compile(r"\d")
 _DASHES = "–—·•|-"
-_DASHED = Pattern(r"(?<![\w–—·•|-])\d(?:( ?[–—·•|-] ?)\d)(?:\1\d){2,7}(?![\w–—·•|-])")
+_DASH = re.compile(r"[–—·•|-]")
+_JOINER = re.compile(r"\D")
+_DASHED = Pattern(r"\d(?<![\w–—·•|-].)(?:( ?[–—·•|-] ?)\d)(?:\1\d){2,7}(?![\w–—·•|-])")
 
 _TOKEN = re.compile(r"\w(?:[\w-]{0,30}\w)?")
 _MAX_TOKENS = 5_000
@@ -120,7 +125,8 @@ def to_ascii(text: str) -> str:
 
 def find_spans(text: str) -> list[Span]:
     """Find the passages of an ASCII-digit text that could be codes, in order; the longest of overlapping ones."""
-    spans = [span for find in _FINDERS for span in find(text)]
+    finders = _FINDERS if _DIGIT.search(text) else _LETTER_FINDERS
+    spans = [span for find in finders for span in find(text)]
     spans.sort(key=lambda span: (span.start, -span.end))
     apart: list[Span] = []
     for span in spans:
@@ -137,7 +143,7 @@ def _numerals(text: str) -> Iterator[Span]:
         if shape is None and (six := _SIX_AND_MORE.fullmatch(numeral)):
             start, numeral, shape = start + six.start("six"), six["six"], Shape.DIGITS_6
         if shape and not _glued(text, start, start + len(numeral)):
-            yield Span(start, start + len(numeral), re.sub(r"\D", "", numeral), shape)
+            yield Span(start, start + len(numeral), _JOINER.sub("", numeral), shape)
     for found in _HALVES.finditer(text) if "\t" in text else ():
         yield Span(found.start(), found.end(), found[0].replace("\t", ""), Shape.HALVES)
 
@@ -198,12 +204,17 @@ def _mixed_shape(token: str) -> Shape | None:
     return Shape.BLOCKS if "-" in token else Shape.MIXED
 
 
-def _letters(text: str) -> Iterator[Span]:
-    for found in islice(_LETTERS.finditer(text), _MAX_MATCHES):
-        token = found[0]
-        shape = Shape.PHRASE if token[0].islower() else Shape.LETTER_BLOCKS if "-" in token else Shape.LETTERS
+def _capitals(text: str) -> Iterator[Span]:
+    for found in islice(_CAPITALS.finditer(text), _MAX_MATCHES):
         if not _glued(text, found.start(), found.end()):
-            yield Span(found.start(), found.end(), token, shape)
+            shape = Shape.LETTER_BLOCKS if "-" in found[0] else Shape.LETTERS
+            yield Span(found.start(), found.end(), found[0], shape)
+
+
+def _phrases(text: str) -> Iterator[Span]:
+    for found in islice(_PHRASE.finditer(text), _MAX_MATCHES) if text.count("-") > 1 else ():
+        if not _glued(text, found.start(), found.end()):
+            yield Span(found.start(), found.end(), found[0], Shape.PHRASE)
 
 
 def _spelled(text: str) -> Iterator[Span]:
@@ -211,13 +222,14 @@ def _spelled(text: str) -> Iterator[Span]:
     for pattern in (_SPELLED, _STACKED, *dashed):
         for found in islice(pattern.finditer(text), _MAX_MATCHES):
             value = "".join(found[0].split())
-            bare = re.sub(r"[–—·•|-]", "", value)
+            bare = _DASH.sub("", value)
             if not value.isalpha() and len(bare) >= _MIN_DIGITS:
                 kept = value if pattern is _STACKED else bare
                 yield Span(found.start(), found.end(), kept.strip("-"), Shape.SPACED)
 
 
-_FINDERS: tuple[Callable[[str], Iterator[Span]], ...] = (_numerals, _mixed, _letters, _spelled)
+_LETTER_FINDERS: tuple[Callable[[str], Iterator[Span]], ...] = (_capitals, _phrases, _spelled)
+_FINDERS = (_numerals, _mixed, *_LETTER_FINDERS)
 
 
 def find_tokens(text: str, fits: Callable[[str], bool]) -> list[Span]:

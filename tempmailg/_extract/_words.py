@@ -40,12 +40,12 @@ class _Script(NamedTuple):
     """How words are told apart."""
 
     position: re.Pattern[str]
-    """Finds where a word may begin."""
+    """Finds what begins where a word may begin."""
     rest: re.Pattern[str]
     """Matches the rest of a word."""
 
 
-_PARTED = _Script(re.compile(r"(?<!\w)\w"), re.compile(r"\w*+"))
+_PARTED = _Script(re.compile(r"(?<!\w)\w++"), re.compile(r"\w*+"))
 _PERHAPS_UNPARTED = re.compile(r"[^\0-\u058f\u2010-\u2122]")
 """Characters that are neither of a script that parts its words nor usual punctuation."""
 
