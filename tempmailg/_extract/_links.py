@@ -299,7 +299,7 @@ def _own_clue(text: str, hits: tuple[Hit, ...], *, invites: bool) -> Clue | None
 
 
 def _avoided(*, invites: bool) -> int:
-    """Return the kinds of words for what nobody has to follow; in an invitation, to view what it is for is to accept."""
+    """Return the kinds of words for what nobody has to follow; to view what one is invited to is to accept."""
     return Kind.AVOID if invites else Kind.AVOID | Kind.VIEW
 
 
