@@ -276,9 +276,10 @@ class TestIntent:
         assert _link(invited, "Eine Mappe für dich") == "https://pond.example/o/Tq93kPzw1"
         assert _link(f"<p>Danke für deinen Einkauf.</p>{button}", "Dein Einkauf") is None
 
-    def test_an_address_may_say_that_it_is_an_invitation(self) -> None:
-        """A path that speaks of an invitation is enough in a language without a table."""
-        url = "https://pond.example/invitations/Tq93kPzw1Lm40"
+    @pytest.mark.parametrize("path", ["invitations", "teams/accept", "enroll-account", "setup/start", "#/onboarding"])
+    def test_an_address_may_say_that_it_is_an_invitation(self, path: str) -> None:
+        """A path that speaks of an invitation, or of a new account, is enough in a language without a table."""
+        url = f"https://pond.example/{path}/Tq93kPzw1Lm40"
         assert _link(f"<p>Blorvi wemta kolu drast.</p><a href='{url}'>Blorvi</a>", "Wemta kolu") == url
 
     @pytest.mark.parametrize(

@@ -32,7 +32,8 @@ _PARTS = re.compile(
 )
 
 _ACTIONS = re.compile(
-    r"verif|confirm|activ(?:at|er)|validat|reset|recover|magic|passwordless|onetime|unlock|approv|optin|oobcode|authoriz|authoris|invit"
+    r"verif|confirm|activ(?:at|er)|validat|reset|recover|magic|passwordless|onetime|unlock|approv|optin|oobcode|authoriz|authoris"
+    r"|invit|enroll|onboard|\A(?:accept|setup)"
 )
 _HINTS = re.compile(
     r"signin|login|logon|token|invit|accept|regist|signup|passw|callback|session|ticket|welcome|onboard|enroll|complete"
