@@ -18,13 +18,13 @@ import warnings
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Final, Literal, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypedDict, TypeVar
 from weakref import WeakSet
 
 import aiohttp
 from aiohttp.http import HttpProcessingError
 from aiohttp.streams import EofStream
-from attrs import define, evolve, frozen
+from attrs import define
 from yarl import URL
 
 from tempmailg import _errors as err
@@ -500,7 +500,7 @@ def _bypassed(netloc: str) -> bool:
 # ---------------------------------------------------------------------------------------------------- foreign errors
 
 
-@define
+@define(eq=False)
 class _Attempt:
     """How far one request came, and on what.
 
@@ -567,8 +567,7 @@ _current_attempt: ContextVar[_Attempt | None] = ContextVar("tempmailg_attempt", 
 parse_leniently(lambda: _current_attempt.get() is not None)
 
 
-@frozen
-class _Meaning:
+class _Meaning(NamedTuple):
     """What a foreign error means to us."""
 
     foreign: type[BaseException]
@@ -645,11 +644,11 @@ _FOREIGN: Final = (
     _Meaning(EofStream, err.IncompleteResponseError, "the answer cannot be used: it was cut off"),
     _NO_HTTP,
     # aiohttp wraps those of its parser into the one above. Should it forget to, they mean the same.
-    evolve(_NO_HTTP, foreign=HttpProcessingError),
+    _NO_HTTP._replace(foreign=HttpProcessingError),
     _Meaning(TimeoutError, err.APITimeoutError, "no complete answer from {url} in time"),
     _Meaning(OSError, err.APIConnectionError, "the connection to {url} broke: {reason}"),
     _Meaning(aiohttp.ClientError, err.APIConnectionError, "the connection to {url} broke: {reason}"),
-    evolve(_NO_HTTP, foreign=ValueError),
+    _NO_HTTP._replace(foreign=ValueError),
     # What aiohttp says when a connection was closed under it.
     _Meaning(RuntimeError, err.APIConnectionError, "the connection to {url} broke: it was closed"),
 )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["RequestBudget", "request_budget", "take_from_request_budget"]
 
 
-@define
+@define(eq=False)
 class RequestBudget:
     """The requests of one block, or of several that share them; a block within a block spends from both.
 

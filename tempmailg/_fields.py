@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeAlias, cast
+from typing import Any, Final, NamedTuple, TypeAlias, cast
 
 import attrs
-from attrs import frozen
 
 from tempmailg import _scalars as scalars
 from tempmailg._models import Attachment, Domain, DomainList, Mailbox, Message
@@ -17,8 +16,7 @@ __all__ = ["BEFORE", "FIELDS", "PROBLEMS", "Before", "Field", "Fields", "Hook", 
 Hook: TypeAlias = Callable[[Any, Any], Any]
 
 
-@frozen
-class Field:
+class Field(NamedTuple):
     """Where a field stands on the wire, and how it is read there.
 
     Args:

@@ -12,13 +12,12 @@ import importlib
 import math
 import time
 import warnings
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import aiohttp
 from aiohttp import client_proto, helpers
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.http_parser import HttpResponseParserPy
-from attrs import frozen
 
 from tempmailg._errors import ConfigurationError
 
@@ -43,8 +42,7 @@ __all__ = [
 ]
 
 
-@frozen
-class PrivateName:
+class PrivateName(NamedTuple):
     """A private name of another library's class.
 
     Args:

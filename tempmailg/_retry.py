@@ -104,7 +104,7 @@ def _policy_of_status(error: err.APIStatusError) -> _Retry:
     return "if safe" if error.status in _TRANSIENT else "never"
 
 
-@define
+@define(eq=False)
 class RetryBudget:
     """What all calls of a client together may spend on retries, so that thousands of them cannot storm a service.
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import ipaddress
 import math
 import os
@@ -69,7 +68,9 @@ class Secret:
 
         A beginning of the secret goes as well, since a text that was cut short may hold no more of it.
         """
-        letters = [_spellings(letter) for letter in self._text]
+        from html import escape  # with all the entities of HTML: only failures need them
+
+        letters = [_spellings(letter, escape(letter)) for letter in self._text]
         beginning = letters[: max(_TELLING, len(letters) // 2)]
         patterns = [re.escape(self._text), "".join(letters), "".join(beginning) + r"\S*"]
         return re.sub("|".join(patterns[: 2 if beginning == letters else 3]), "***", text)
@@ -90,11 +91,11 @@ class _HiddenText(str):
         raise TypeError("a secret is never pickled or copied")
 
 
-def _spellings(letter: str) -> str:
+def _spellings(letter: str, in_html: str) -> str:
     """Return a pattern for a character as URLs, HTML and JSON may write it; atomic, so that matching stays linear."""
     code = ord(letter)
     coded = rf"%{code:02x}|\\u{code:04x}|&#{code};|&#x0*{code:x};"
-    return rf"(?>(?i:{coded})|{re.escape(html.escape(letter))}|\\?{re.escape(letter)})"
+    return rf"(?>(?i:{coded})|{re.escape(in_html)}|\\?{re.escape(letter)})"
 
 
 def resolve_key(api_key: str | None) -> Secret:
@@ -231,7 +232,7 @@ def _host_of(parts: SplitResult) -> str:
     if _AMBIGUOUS & set(host):
         return ""
     try:
-        host = host.encode("idna").decode().lower()
+        host = (host if host.isascii() else host.encode("idna").decode()).lower()
     except UnicodeError:
         return ""
     labels = host.removesuffix(".").split(".")
