@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 from benchmarks._harness import figure
@@ -26,6 +27,12 @@ HEADLINES: Final = (
     ("calls per second, 1 message, tempmailg / httpx + pydantic", "it is {} as fast as httpx with pydantic", ".1f"),
 )
 
+OTHERS: Final = "invitations of other projects"
+"""What the extraction's figures call the invitations that are scored apart."""
+
+KINDS: Final = (("code", "codes", "scores"), ("link", "links", "scores"), ("link", "invitations", OTHERS))
+"""What is found: how the figures call it, how people do, and where the figures stand."""
+
 
 def headline(results: Results) -> str:
     """Return the README's sentence: the numbers that matter most."""
@@ -37,15 +44,44 @@ def headline(results: Results) -> str:
 
 
 def found(results: Results) -> str:
-    """Return what the README says of codes and links."""
-    code, link = (results["extraction"]["scores"][f"{kind}: tempmailg"] for kind in ("code", "link"))
+    """Return what the README says of codes and links: a sentence, and a table with two peers for each kind."""
+    judged: dict[str, Results] = results["extraction"]
+    code, link = (judged["scores"][f"{kind}: tempmailg"] for kind in ("code", "link"))
     shares = [
         f"{each['share']:.1%}".replace("%", " %") for one in ("precision", "recall") for each in (code[one], link[one])
     ]
-    return (
+    said = (
         "- **A code or nothing.** On mail nobody tuned for, {} of the codes and {} of the links it returns are right;\n"
         "  it finds {} and {} of them ([how that is measured](benchmarks/README.md#codes-and-links))."
     ).format(*shares)
+    lines = ["| On mail nobody tuned for | Precision | Recall |", "|:--|:--|:--|"]
+    for kind, name, part in KINDS:
+        for label, its in _extractors(judged[part], kind):
+            title = f"**{name}**" if label == "tempmailg" else f"{name}, {_code(label)}"
+            lines.append(f"| {title} | {_short(its['precision'])} | {_short(its['recall'])} |")
+    misses = "; ".join(f"{name}: {_misses(judged[part][f'{kind}: misses'])}" for kind, name, part in KINDS)
+    notes = f"In brackets: Wilson's 95 % interval; families drawn again. What goes wrong: {misses}."
+    return "\n".join([said, "", *lines, "", notes])
+
+
+def _extractors(scores: Results, kind: str) -> Iterator[tuple[str, Results]]:
+    """Yield what each extractor of a kind is called, and its figures."""
+    for name, its in scores.items():
+        label = name.removeprefix(f"{kind}: ")
+        if label not in {name, "misses"}:
+            yield label, its
+
+
+def _code(label: str) -> str:
+    return f"`{label}`" if "\\" in label else label
+
+
+def _misses(misses: Mapping[str, int]) -> str:
+    """Count what goes wrong, without what spoke for an answer that should not have been."""
+    found: Counter[str] = Counter()
+    for why, count in misses.items():
+        found[why if why.startswith("missed") else why.partition(":")[0]] += count
+    return ", ".join(f"{why.removeprefix('missed: ')} ({count})" for why, count in found.items()) or "nothing"
 
 
 def month(results: Results) -> str:
@@ -73,25 +109,45 @@ def scores(results: Results) -> str:
     """Return tables of how many codes and links are right on labelled mail, and of what is missed."""
     judged = results["extraction"]
     mails, families = judged["scores"]["messages"], judged["scores"]["families"]
-    lines = [
-        f"The half to {judged['half']} by: {mails:,} mails of {families} families.",
-        "",
-        "| | Precision | Recall | No wrong one in a mail that holds one | Alarms on mails that hold none |",
-        "|:--|:--|:--|:--|:--|",
-    ]
-    shares = ("precision", "recall", "no wrong one", "alarms")
-    extractors: dict[str, Any] = judged["scores"]
-    for name, its in extractors.items():
-        if name.startswith(("code: ", "link: ", "invitation: ")) and not name.endswith(": misses"):
-            label = f"`{name}`" if "\\" in name else name
-            lines.append(f"| {label} | {' | '.join(_share(its[share]) for share in shares)} |")
+    lines = [f"The half to {judged['half']} by: {mails:,} mails of {families} families.", "", *_HEAD]
+    for kind in ("code", "link", "invitation"):
+        lines += _rows(judged["scores"], kind, kind)
+    lines += _others(judged[OTHERS])
     lines += ["", "| What goes wrong | Mails |", "|:--|--:|"]
-    for kind in ("code", "link"):
-        misses = judged["scores"][f"{kind}: misses"].items()
-        lines += [f"| {kind} {why} | {count} |" for why, count in misses]
+    for kind, name, part in KINDS:
+        misses = judged[part][f"{kind}: misses"].items()
+        lines += [f"| {name.removesuffix('s')} {why} | {count} |" for why, count in misses]
     readers = "; ".join(f"{name} {score:.3f}" for name, score in judged["inner text"].items() if name != "messages")
     count = judged["inner text"]["messages"]
     return "\n".join([*lines, "", f"Text of {count} HTML mails beside Chromium's `innerText`, token F1: {readers}."])
+
+
+_HEAD: Final = (
+    "| | Precision | Recall | No wrong one in a mail that holds one | Alarms on mails that hold none |",
+    "|:--|:--|:--|:--|:--|",
+)
+
+
+def _rows(scores: Results, kind: str, name: str) -> Iterator[str]:
+    """Yield a row of shares for each extractor of a kind."""
+    for label, its in _extractors(scores, kind):
+        shares = (_share(its[share]) for share in ("precision", "recall", "no wrong one", "alarms"))
+        yield f"| {_code(f'{name}: {label}')} | {' | '.join(shares)} |"
+
+
+def _others(scores: Results) -> Iterator[str]:
+    """Yield what the manual shows of invitations of other projects."""
+    yield ""
+    yield (
+        f"Invitations of other projects, the same half: {scores['messages']} mails of {scores['families']} families in "
+        f"{scores['languages']} languages, {scores['invitations']} of them invitations."
+    )
+    yield from ("", *_HEAD, *_rows(scores, "link", "invitation"))
+
+
+def _short(its: Mapping[str, Any] | None) -> str:
+    """Write a share and its intervals in few words."""
+    return _share(its).replace(" to ", "\N{EN DASH}")
 
 
 def _share(its: Mapping[str, Any] | None) -> str:

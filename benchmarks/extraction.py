@@ -1,10 +1,12 @@
 """Codes and links: how many are right beside two peers each, what is missed and why, and what it costs.
 
-    python -m benchmarks.extraction [--half tune|judge] [--json FILE] [--short] [FILE.jsonl ...]
+    python -m benchmarks.extraction [--half tune|judge] [--invitations FILE.jsonl] [--json FILE] [--short] [FILE.jsonl]
 
 Without files the project's labelled messages are read. `--half judge` takes only the families that the rules were not
-tuned on (`_labelled.half_of`): that is the figure to publish. A published extractor (otp-message-extractor), parsers
-(lxml, selectolax), other readers of HTML (inscriptis, html2text) and Chromium take part where they are installed.
+tuned on (`_labelled.half_of`): that is the figure to publish. `--invitations` names messages that are scored apart, by
+their links alone: invitations of other projects, beside messages of theirs that ask for nothing. A published extractor
+(otp-message-extractor), parsers (lxml, selectolax), other readers of HTML (inscriptis, html2text) and Chromium take
+part where they are installed.
 """
 
 from __future__ import annotations
@@ -114,16 +116,31 @@ _SHARES: tuple[tuple[str, Callable[[Score], tuple[int, int]]], ...] = (
 
 def scores(mails: Sequence[Mail]) -> Results:
     """Measure all extractors on some messages: shares with Wilson's interval and that of a bootstrap by family."""
-    results: Results = {"messages": len(mails), "families": len({mail["family"] for mail in mails})}
-    kinds: tuple[Kind, ...] = ("code", "link")
-    for kind in kinds:
-        for label, extract in _extractors(kind):
-            results[f"{kind}: {label}"] = _shares(mails, kind, extract)
-        results[f"{kind}: misses"] = _misses(mails, kind)
+    results = {**_counts(mails), **_of_kind(mails, "code"), **_of_kind(mails, "link")}
     invitations = [mail for mail in mails if is_invitation(mail)]
     for label, extract in _extractors("link") if invitations else ():
         results[f"invitation: {label}"] = _shares(invitations, "link", extract)
     return results
+
+
+def other_invitations(mails: Sequence[Mail]) -> Results:
+    """Measure the links of invitations that stand apart, beside messages without a link to follow."""
+    return {
+        **_counts(mails),
+        "invitations": sum(map(is_invitation, mails)),
+        "languages": len({re.split("[-_@]", mail["lang"].lower())[0] for mail in mails}),
+        **_of_kind(mails, "link"),
+    }
+
+
+def _counts(mails: Sequence[Mail]) -> Results:
+    return {"messages": len(mails), "families": len({mail["family"] for mail in mails})}
+
+
+def _of_kind(mails: Sequence[Mail], kind: Kind) -> Results:
+    """Measure what each extractor of codes or links says, and what ours misses."""
+    found = {f"{kind}: {label}": _shares(mails, kind, extract) for label, extract in _extractors(kind)}
+    return {**found, f"{kind}: misses": _misses(mails, kind)}
 
 
 def _shares(mails: Sequence[Mail], kind: Kind, extract: Extractor) -> Results:
@@ -186,7 +203,7 @@ def _print_scores(results: Results) -> None:
     for label, found in results.items():
         if ": misses" in label:
             print(f"  {label}: {found or 'none'}")
-        elif label not in {"messages", "families"}:
+        elif ": " in label:
             print(f"  {label}")
             for name, _ in _SHARES:
                 print(f"    {name:14}{_shown(found[name])}")
@@ -343,12 +360,23 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="How many codes and links are right, and what reading them costs.")
     parser.add_argument("files", nargs="*", type=Path, help="labelled messages (default: the project's own)")
     parser.add_argument("--half", choices=HALVES, help="only the families that were tuned on, or only the others")
+    parser.add_argument(
+        "--invitations",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE.jsonl",
+        help="labelled messages to score apart: invitations of other projects (may be given several times)",
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file")
     parser.add_argument("--short", action="store_true", help="leave out times, Chromium and hostile messages")
     options = parser.parse_args(argv)
     mails = read_mails(options.files or sorted(_FIXTURES.glob("*.jsonl")), options.half)
     results: Results = {"half": options.half, "scores": scores(mails)}
     _print_scores(results["scores"])
+    if options.invitations:
+        results["invitations of other projects"] = other_invitations(read_mails(options.invitations, options.half))
+        _print_scores(results["invitations of other projects"])
     if not options.short:
         results["inner text"] = _browsed(mails)
         print(f"Token F1 beside Chromium's innerText: {results['inner text'] or 'Chromium is not installed'}")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks import _publish as publish
 from benchmarks import extraction
 from benchmarks._browser import browser, inner_texts, token_f1, tools
 from benchmarks._labelled import bootstrap, half_of, is_invitation, outcome, score, wilson
@@ -82,6 +85,27 @@ def test_invitations_have_a_rate_of_their_own() -> None:
     assert results["invitation: tempmailg"]["recall"]["share"] == 1.0
     assert results["invitation: first address"]["recall"]["share"] == 1.0
     assert not [name for name in extraction.scores([other]) if name.startswith("invitation")]
+
+
+def test_invitations_of_other_projects_are_scored_apart(tmp_path: Path) -> None:
+    """`--invitations` adds figures of its own, of the same half, and leaves those of the other messages as they are."""
+    families = [name for name in (f"crew-{number}-invite" for number in range(20)) if half_of(name) == "judge"][:2]
+    html = "<p>Ruth invited you to the team.</p><a href='https://pond.example/i/Tq93kPzw1'>Accept</a>"
+    answered: dict[str, Any] = {"content": "Nothing to do.", "is_html": False, "lang": "de_AT"}
+    asked: dict[str, Any] = {"content": html, "is_html": True, "link": "https://pond.example/i/Tq93kPzw1", "lang": "en"}
+    mails = [{**_mail(family, None), **its} for family in (*families, "other") for its in (asked, answered)]
+    mails = [mail for mail in mails if half_of(mail["family"]) == "judge"]
+    invitations, news = tmp_path / "invitations.jsonl", tmp_path / "news.jsonl"
+    invitations.write_text("\n".join(map(json.dumps, mails)), encoding="utf-8")
+    news.write_text(json.dumps({**_mail(families[0], None), "content": "News."}), encoding="utf-8")
+    asks = ["--half", "judge", "--short", "--json", str(tmp_path / "found.json")]
+    extraction.main([*asks, "--invitations", str(invitations), str(news)])
+    found = json.loads((tmp_path / "found.json").read_text("utf-8"))
+    apart = found[publish.OTHERS]
+    assert (found["scores"]["messages"], apart["messages"]) == (1, len(mails))
+    assert (apart["languages"], apart["invitations"]) == (2, sum(is_invitation(mail) for mail in mails))
+    assert apart["link: tempmailg"]["recall"]["share"] == 1.0
+    assert not [name for name in apart if name.startswith("code")]
 
 
 def test_intervals_hold_the_share() -> None:

@@ -109,6 +109,20 @@ def test_the_manuals_show_the_results_that_are_kept(manual: str) -> None:
         assert publish.with_part(text, name, part(results)) == text, f"{name}: publish again"
 
 
+def test_the_readme_shows_each_kind_beside_two_peers_with_intervals_and_what_goes_wrong() -> None:
+    """Codes, links and invitations stand beside others, each share with both intervals, and the misses are counted."""
+    results = publish.published(ROOT)
+    part = publish.found(results)
+    rows = [line for line in part.splitlines() if line.startswith("| ") and "Precision" not in line]
+    for _, name, figures_of in publish.KINDS:
+        assert len([row for row in rows if row.startswith((f"| **{name}** |", f"| {name}, "))]) == 3
+        assert f"{name}: " in part.splitlines()[-1]
+        assert results["extraction"][figures_of]
+    share = r"(?:0\.\d{3}|1\.000)"
+    both = rf"{share} \({share}\u2013{share}; {share}\u2013{share}\)"
+    assert all(len(re.findall(both, row)) == 2 for row in rows)
+
+
 def test_every_measure_is_shown_with_its_command_and_its_machine() -> None:
     """A new measure arrives in the manual by itself, and the reader can repeat it."""
     results = kept.published(ROOT)
