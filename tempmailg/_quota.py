@@ -74,6 +74,7 @@ class QuotaLedger:
     __slots__ = (
         "_declared_at",
         "_has_asked",
+        "_left",
         "_remaining",
         "_reset_at",
         "_resets_at",
@@ -85,8 +86,9 @@ class QuotaLedger:
     def __init__(self, reserve: int) -> None:
         self.reserve: int = reserve
         self._remaining: int | None = None  # the least that was declared since the last reset
+        self._left = math.inf  # the same above the reserve; infinite if nobody knows
         self._resets_at: datetime | None = None
-        self._reset_at: float | None = None  # the same moment on our monotonic clock
+        self._reset_at = math.inf  # the same moment on our monotonic clock; never if that is not known
         self._declared_at = -math.inf
         self._has_asked = False  # an answer came, whether or not it declared the quota
         self.spent: int = 0  # requests that the answers showed to be spent, by whomever
@@ -105,9 +107,9 @@ class QuotaLedger:
             self.spent += before - quota.remaining
         is_late = now - self._declared_at < LATE and before is not None  # it may be older than the last one
         if not is_late or is_new or before is None or not before <= quota.remaining <= before + OUT_OF_ORDER:
-            self._remaining = quota.remaining
+            self._remaining, self._left = quota.remaining, float(quota.remaining - self.reserve)
         self._resets_at = quota.resets_at
-        self._reset_at = now + until_reset if until_reset is not None and until_reset > 0 else None
+        self._reset_at = now + until_reset if until_reset is not None and until_reset > 0 else math.inf
         self._declared_at = now
         self._has_asked = True
 
@@ -126,13 +128,11 @@ class QuotaLedger:
 
     def left(self, now: float) -> float:
         """Return how many requests are left above the reserve; infinite if nobody knows, as after a reset."""
-        if self._remaining is None or self._is_reset(now):
-            return math.inf
-        return self._remaining - self.reserve
+        return self._left if now < self._reset_at else math.inf
 
     def until_reset(self, now: float) -> float | None:
         """Return the seconds until the quota starts again, or None if that is not known."""
-        return None if self._reset_at is None or self._is_reset(now) else self._reset_at - now
+        return self._reset_at - now if now < self._reset_at < math.inf else None
 
     def opens_at(self, now: float) -> float:
         """Return from when on a poll is allowed, by our monotonic clock; -inf if at once.
@@ -142,26 +142,27 @@ class QuotaLedger:
         """
         if self.left(now) > 0:
             return -math.inf
-        if self._reset_at is not None:
+        if self._reset_at < math.inf:
             return self._reset_at
         at = self._declared_at + PROBE_GAP
         return at if at > now else -math.inf
 
-    def lacks_reset(self, now: float) -> bool:
-        """Say whether nothing is left and no reset is known, so that only a poll can bring news."""
-        return self.left(now) <= 0 and self._reset_at is None
+    @property
+    def lacks_reset(self) -> bool:
+        """Whether nothing is left and no reset is known, so that only a poll can bring news."""
+        return self._left <= 0 and self._reset_at == math.inf
 
     def has_room(self, now: float) -> bool:
         """Say whether one more poll may be under way, so that many of them do not overstep the quota together.
 
         The first poll goes alone, also after a reset: before its answer nobody knows how little may be left.
         """
-        is_known = self._has_asked and not self._is_reset(now)
-        return self.under_way < (max(1.0, self.left(now) / CROWD) if is_known else 1.0)
+        is_known = self._has_asked and now < self._reset_at
+        return self.under_way < 1 or (is_known and self.under_way < self._left / CROWD)
 
     def _is_reset(self, now: float) -> bool:
         """Say whether the quota started again since an answer last declared it."""
-        return self._reset_at is not None and now >= self._reset_at
+        return now >= self._reset_at
 
 
 class _Clocks(Protocol):

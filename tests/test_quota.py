@@ -129,7 +129,7 @@ def test_an_empty_quota_without_a_reset_is_asked_for_again(until_reset: float | 
     assert ledger.opens_at(1.0) == PROBE_GAP
     now = 0.0
     for _ in range(12):
-        assert ledger.lacks_reset(now)
+        assert ledger.lacks_reset
         assert ledger.opens_at(now) == now + PROBE_GAP
         now += PROBE_GAP
         assert ledger.opens_at(now) == -math.inf

@@ -157,6 +157,9 @@ class Inbox:
         "faults",
         "first_poll",
         "gap",
+        "interval",
+        "is_urgent",
+        "is_watched",
         "joined",
         "last_slot",
         "last_slot_end",
@@ -173,6 +176,9 @@ class Inbox:
         self.call: Call[list[Message]] = list_messages(ref.email)
         self.expires_at = ref.expires_at
         self.listeners: tuple[Listener, ...] = ()
+        self.is_urgent = False  # one of its listeners is urgent
+        self.is_watched = False  # one of its listeners is not urgent
+        self.interval: float | None = None  # the shortest fixed interval that a listener wants
         self.joined = self.quiet_since = now
         self.begun = -math.inf  # the last poll
         self.ended = -math.inf  # the same poll's end
@@ -195,14 +201,21 @@ class Inbox:
 
     def join(self, listener: Listener, ref: MailboxRef, now: float) -> None:
         """Add a listener, which gets all messages with the next poll."""
-        self.listeners = (*self.listeners, listener)
+        self._set_listeners((*self.listeners, listener))
         self.expires_at = ref.expires_at or self.expires_at
         self.awaited_since = now
         self.forget_list()
 
     def leave(self, listener: Listener) -> None:
         """Remove a listener."""
-        self.listeners = tuple(other for other in self.listeners if other is not listener)
+        self._set_listeners(tuple(other for other in self.listeners if other is not listener))
+
+    def _set_listeners(self, listeners: tuple[Listener, ...]) -> None:
+        """Take in who listens, and what follows from that for each poll."""
+        urgent = [each for each in listeners if each.is_urgent]
+        self.listeners = listeners
+        self.is_urgent, self.is_watched = bool(urgent), len(urgent) < len(listeners)
+        self.interval = min((each.interval for each in listeners if each.interval is not None), default=None)
 
     def forget_list(self) -> None:
         """Treat the next list as new, whatever it holds."""
@@ -212,21 +225,6 @@ class Inbox:
     def is_awaited(self) -> bool:
         """Whether somebody has not got the whole list yet."""
         return self.succeeded < self.awaited_since
-
-    @property
-    def is_urgent(self) -> bool:
-        """Whether one of its listeners is urgent."""
-        return any(listener.is_urgent for listener in self.listeners)
-
-    @property
-    def is_watched(self) -> bool:
-        """Whether one of its listeners is not urgent."""
-        return not all(listener.is_urgent for listener in self.listeners)
-
-    @property
-    def interval(self) -> float | None:
-        """The shortest fixed interval that a listener wants, or None."""
-        return min((each.interval for each in self.listeners if each.interval is not None), default=None)
 
     @property
     def headers(self) -> dict[str, str]:

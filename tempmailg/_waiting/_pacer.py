@@ -104,10 +104,10 @@ class Pacer:
     def refresh(self, inboxes: Collection[Inbox], now: float) -> bool:
         """Make a new plan if the old one is out of date, and say whether gaps have become shorter."""
         until, count, left = self._planned
-        supply = self._supply(now)
         grown = abs(len(inboxes) - count) > 4 + REPLAN_BEYOND * count
-        if now < until and not grown and (1 - REPLAN_BEYOND) * left <= supply.left <= (1 + REPLAN_BEYOND) * left:
+        if now < until and not grown and (1 - REPLAN_BEYOND) * left <= self._left(now) <= (1 + REPLAN_BEYOND) * left:
             return False
+        supply = self._supply(now)
         self._planned = (now + REPLAN_AFTER + REPLAN_PER_MAILBOX * len(inboxes), len(inboxes), supply.left)
         before, self.plan = self.plan, self._new_plan(inboxes, supply, now)
         self.version += 1
@@ -144,10 +144,15 @@ class Pacer:
         return self.experience
 
     def _supply(self, now: float) -> Supply:
-        left, seconds = self._book.ledger.left(now), self._book.ledger.until_reset(now)
-        if left == math.inf or self._book.ledger.lacks_reset(now):  # then the ledger lets few polls through, evenly
-            return Supply(UNKNOWN_QUOTA, UNKNOWN_PERIOD)
-        return Supply(max(0.0, left), max(1.0, UNKNOWN_PERIOD if seconds is None else seconds))
+        seconds = None if self._is_unknown(now) else self._book.ledger.until_reset(now)
+        return Supply(self._left(now), UNKNOWN_PERIOD if seconds is None else max(1.0, seconds))
+
+    def _left(self, now: float) -> float:
+        return UNKNOWN_QUOTA if self._is_unknown(now) else max(0.0, self._book.ledger.left(now))
+
+    def _is_unknown(self, now: float) -> bool:
+        """Say whether nobody knows how much there is to spend; then the ledger lets few polls through, evenly."""
+        return self._book.ledger.left(now) == math.inf or self._book.ledger.lacks_reset
 
     def _claim_of(self, inbox: Inbox, seconds: float, now: float) -> Claim:
         end = self.end_of(inbox)
@@ -173,7 +178,7 @@ class Pacer:
     def rates(self) -> tuple[float, float]:
         """The polls a second that watched mailboxes want at least, and those that they get."""
         allowed = self._wanted / self.plan.minimum
-        is_probed = self._book.ledger.lacks_reset(self._book.now())
+        is_probed = self._book.ledger.lacks_reset
         return self._wanted, min(allowed, 1 / PROBE_GAP) if is_probed else allowed
 
     def forecast(self, timeout: float | None, now: float) -> Forecast:
@@ -259,19 +264,19 @@ class Pacer:
     def _regular(self, inbox: Inbox) -> float:
         if inbox.is_awaited:
             return inbox.first_poll
-        interval = inbox.interval
-        at = inbox.begun + (interval or self._longest_gap(inbox))
+        if inbox.interval is not None:
+            return inbox.begun + inbox.interval
+        since = inbox.begun - inbox.quiet_since
+        at = inbox.begun + self._longest_gap(inbox, since)
         stretch = self.plan.stretch_of_waits if inbox.is_urgent else self.plan.stretch
-        if interval is None and stretch < math.inf:
-            since = inbox.begun - inbox.quiet_since
+        if stretch < math.inf:
             at = min(at, inbox.quiet_since + self.arrivals.next(since, stretch, inbox.chance))
-        if interval is None:  # a service that answers slowly is not asked without a break
-            at = max(at, inbox.ended + (at - inbox.begun) / 2)
-        return at
+        pause = (at - inbox.begun) / 2  # a service that answers slowly is not asked without a break
+        return max(at, inbox.ended + pause)
 
-    def _longest_gap(self, inbox: Inbox) -> float:
+    def _longest_gap(self, inbox: Inbox, since: float) -> float:
         """Return the gap at the minimum rate, which is shorter in the beginning: most mail comes early."""
-        early = max(EARLY * self.plan.minimum**2, inbox.begun - inbox.quiet_since)
+        early = max(EARLY * self.plan.minimum**2, since)
         return min(inbox.gap * self.plan.minimum, early) * (1.0 - GAP_JITTER * inbox.chance)
 
     def last_slot(self, inbox: Inbox, now: float) -> float | None:

@@ -47,6 +47,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from tempmailg import _errors as err
@@ -173,7 +174,7 @@ class Poller:
         """
         self._book.refresh()
         now = self._transport.now()
-        if self._book.ledger.opens_at(now) > -math.inf and not self._book.ledger.lacks_reset(now):
+        if self._book.ledger.opens_at(now) > -math.inf and not self._book.ledger.lacks_reset:
             raise self._out_of_quota()
 
     def error_of(self, email: str) -> err.TempMailError | None:
@@ -313,29 +314,24 @@ class Poller:
         if (self._lasts.time_of(inbox) or math.inf) <= now:
             self._lasts.drop(inbox)
         inbox.begun, inbox.chance = now, self._transport.random()
-        payer = next((listener for listener in inbox.listeners if listener.is_urgent), inbox.listeners[0])
-        inbox.poll = poll = asyncio.create_task(self._fetch(inbox, payer.caller), context=payer.context)
+        payer = next(each for each in inbox.listeners if each.is_urgent) if inbox.is_urgent else inbox.listeners[0]
+        patience = min(payer.caller.timeout, POLL_TIMEOUT * 2.0 ** min(inbox.faults, 10))
+        fetch = Caller(self._core, patience, max_retries=0).fetch(inbox.call, inbox.headers, inbox.read)
+        inbox.poll = poll = asyncio.create_task(fetch, context=payer.context)
         self._book.ledger.begin()
-        poll.add_done_callback(lambda poll: self._poll_done(inbox, payer, poll))
-
-    async def _fetch(self, inbox: Inbox, caller: Caller) -> News:
-        patience = min(caller.timeout, POLL_TIMEOUT * 2.0 ** min(inbox.faults, 10))
-        news = await Caller(self._core, patience, max_retries=0).fetch(inbox.call, inbox.headers, inbox.read)
-        for error in news.unreadable:
-            self._core.redact(error)  # they go to logs and to the watch's health
-        return news
+        poll.add_done_callback(partial(self._poll_done, inbox, payer))
 
     def _poll_done(self, inbox: Inbox, payer: Listener, poll: asyncio.Task[News]) -> None:
         """Draw the conclusions from a poll that ended, in whichever way."""
         inbox.poll, inbox.ended = None, self._transport.now()
         self._book.refresh()
         self.pacer.polls += 1
-        error = None if poll.cancelled() else poll.exception()
-        is_good = not poll.cancelled() and error is None
-        self._book.ledger.end(counted=is_good and poll.result().counted)
+        error = asyncio.CancelledError() if poll.cancelled() else poll.exception()
+        news = poll.result() if error is None else None
+        self._book.ledger.end(counted=news is not None and news.counted)
         if self._inboxes.get(inbox.email) is inbox:
-            if is_good:
-                self._publish(inbox, poll.result())
+            if news is not None:
+                self._publish(inbox, news)
             elif isinstance(error, err.TempMailError):
                 self._fail(inbox, payer, error)
             else:
@@ -348,6 +344,8 @@ class Poller:
         self._faults = inbox.faults = inbox.verdicts = 0
         self._window.succeeded(inbox.ended - inbox.begun)
         inbox.error, inbox.succeeded = None, inbox.begun
+        for problem in news.unreadable:
+            self._core.redact(problem)  # they go to logs and to the watch's health
         if news.messages is not None:
             new = [listener.on_messages(inbox.email, news.messages, news.unreadable) for listener in inbox.listeners]
             if any(new):
@@ -387,7 +385,7 @@ class Poller:
             self._gone(inbox, error)
             return
         opens_at = self._opens_at(inbox, now)
-        is_probed = self._book.ledger.lacks_reset(now)  # so a watch goes on: its next poll does not hang on a reset
+        is_probed = self._book.ledger.lacks_reset  # so a watch goes on: its next poll does not hang on a reset
         for listener in inbox.listeners:
             if not listener.outwaits(opens_at - now) and (listener.is_urgent or not is_probed):
                 listener.on_end(error)
@@ -400,7 +398,7 @@ class Poller:
 
         A wait polls once when it begins and once when it ends, unless the service itself refuses a poll meanwhile.
         """
-        if not (inbox.is_urgent and self._book.ledger.lacks_reset(now)):
+        if not (inbox.is_urgent and self._book.ledger.lacks_reset):
             return False
         is_unanswered = inbox.faults > 0 and not isinstance(inbox.error, err.QuotaExceededError)
         return inbox.begun < inbox.awaited_since or is_unanswered or self._final_poll(inbox) <= now
@@ -408,7 +406,7 @@ class Poller:
     def _opens_at(self, inbox: Inbox, now: float) -> float:
         """Return from when on an inbox may be polled that may not be polled now."""
         opens_at = self._book.ledger.opens_at(now)
-        return min(opens_at, self._final_poll(inbox)) if self._book.ledger.lacks_reset(now) else opens_at
+        return min(opens_at, self._final_poll(inbox)) if self._book.ledger.lacks_reset else opens_at
 
     def _final_poll(self, inbox: Inbox) -> float:
         """Return when the next wait at an inbox ends with a poll; never if the service has refused the last one."""
@@ -419,7 +417,7 @@ class Poller:
 
     def _is_scarce(self, now: float) -> bool:
         """Say whether the requests that are left are all needed for last polls; where none is, this poll is a probe."""
-        if self._book.ledger.lacks_reset(now):
+        if self._book.ledger.lacks_reset:
             return False
         left = self._book.ledger.left(now) - self._book.ledger.under_way
         return left <= len(self._lasts) and left <= len(self._kept(now))
