@@ -7,6 +7,7 @@ import ctypes
 import errno
 import gzip
 import os
+import platform
 import resource
 import secrets
 import shutil
@@ -453,6 +454,37 @@ async def test_what_is_written_is_let_go_by_its_thread(tmp_path: Path) -> None:
         await part.append(b"the rest")
         await part.complete()
     assert [chunks for _file, chunks in pool.held] == [[], []]
+
+
+FILLS_AND_FREES = """
+import resource, sys
+from pathlib import Path
+from tempmailg._download import WRITE_SIZE, PartFile
+
+def fill():
+    return [b"%d" % number * 262_144 for number in range(2 * WRITE_SIZE // 262_144)]
+
+def faults():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+
+parts = [PartFile(Path(folder)) for folder in sys.argv[1:]]
+fill()
+before = faults()
+for _ in range(50):
+    fill()
+print(faults() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc gives memory back so early")
+def test_a_buffer_takes_the_memory_of_the_last_one(tmp_path: Path) -> None:
+    """A process that downloads does not give its buffers' memory back and ask for it anew with each of them."""
+
+    def faults(*folders: Path) -> int:
+        command = [sys.executable, "-c", FILLS_AND_FREES, *map(str, folders)]
+        return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+    assert faults(tmp_path) * 20 < faults()
 
 
 def refuse_links(monkeypatch: pytest.MonkeyPatch) -> None:
