@@ -276,7 +276,31 @@ class TestIntent:
         assert _link(invited, "Eine Mappe für dich") == "https://pond.example/o/Tq93kPzw1"
         assert _link(f"<p>Danke für deinen Einkauf.</p>{button}", "Dein Einkauf") is None
 
-    @pytest.mark.parametrize("path", ["invitations", "teams/accept", "enroll-account", "setup/start", "#/onboarding"])
+    @pytest.mark.parametrize(
+        ("subject", "text", "button", "path"),
+        [
+            ("Your crew is ready", "Row along.", "Get started", "onboarding/Tq93kPzw1"),
+            ("Row for free", "Share your invite link with friends:", "pond.example/invite/MIKA77", "invite/MIKA77"),
+            ("Bring your crew", "Friends who come get a month for free.", "Invite friends", "invite/MIKA77"),
+            ("Invita a tus amigos", "Comparte tu enlace y gana.", "Invitar amigos", "invite/MIKA77"),
+            ("ボート部だより", "友だちを招待するとポイントがもらえます。", "招待する", "invite/MIKA77"),
+            ("Your order 3381", "We invite you to follow your parcel.", "Follow it", "c/Tq93kPzw1"),
+            ("Nos conditions changent", "Nous vous invitons à les relire.", "Lire", "c/Tq93kPzw1"),
+            ("La tua regata", "Ti invitiamo a votare.", "Vota", "c/Tq93kPzw1"),
+            ("Zmiany w klubie", "Zapraszamy do lektury.", "Lektura", "c/Tq93kPzw1"),
+            ("Your invitation was sent", "We sent your invitation to Ruth.", "Manage invitations", "c/Tq93kPzw1"),
+            ("Invitación enviada", "Tu invitación a Ruth fue enviada.", "Abrir", "c/Tq93kPzw1"),
+            ("Ihre Einladung wurde versendet", "Ihre Einladung an Ruth wurde versendet.", "Öffnen", "c/Tq93kPzw1"),
+            ("Ruth came", "Ruth accepted your invitation. Say hello.", "Say hello", "c/Tq93kPzw1"),
+        ],
+    )
+    def test_what_only_speaks_of_inviting_is_no_invitation(
+        self, subject: str, text: str, button: str, path: str
+    ) -> None:
+        """To invite others, to be invited politely to read on, and to have invited somebody ask for nothing."""
+        assert _link(f"<p>{text}</p><a href='https://pond.example/{path}'>{button}</a>", subject) is None
+
+    @pytest.mark.parametrize("path", ["invitations", "teams/accept", "enroll-account", "#/invite"])
     def test_an_address_may_say_that_it_is_an_invitation(self, path: str) -> None:
         """A path that speaks of an invitation, or of a new account, is enough in a language without a table."""
         url = f"https://pond.example/{path}/Tq93kPzw1Lm40"

@@ -89,8 +89,8 @@ def test_what_parts_the_table_stands_in_no_word() -> None:
     [
         ("Ana hat dich eingeladen", "de", Kind.INVITE),
         ("Lena vous invite à rejoindre le groupe", "fr", Kind.INVITE),
-        ("Te invitamos a participar", "es", Kind.INVITE),
-        ("Приглашаем вас присоединиться", "ru", Kind.INVITE),
+        ("Ruth te ha invitado", "es", Kind.INVITE),
+        ("Рут пригласила вас", "ru", Kind.INVITE),
         ("您受邀加入团队", "zh", Kind.INVITE),
         ("チームに招待されました", "ja", Kind.INVITE),
         ("تمت دعوتك إلى الفريق", "ar", Kind.INVITE),
@@ -98,6 +98,7 @@ def test_what_parts_the_table_stands_in_no_word() -> None:
         ("Saatsime sulle kutse", "et", Kind.INVITE),
         ("Připojit se k týmu", "cs", Kind.JOIN),
         ("Unirse al equipo", "es", Kind.JOIN),
+        ("Te invitamos a leerlo", "es", Kind.POLITE),
         ("Ruth elfogadta a meghívást", "hu", Kind.NOTICE),
         ("Dein Passwort wurde geändert", "de", Kind.NOTICE),
         ("Votre adresse a été modifiée", "fr", Kind.NOTICE),

@@ -33,7 +33,7 @@ _PARTS = re.compile(
 
 _ACTIONS = re.compile(
     r"verif|confirm|activ(?:at|er)|validat|reset|recover|magic|passwordless|onetime|unlock|approv|optin|oobcode|authoriz|authoris"
-    r"|invit|enroll|onboard|\A(?:accept|setup)"
+    r"|invit|enrollaccount|\Aaccept"
 )
 _HINTS = re.compile(
     r"signin|login|logon|token|invit|accept|regist|signup|passw|callback|session|ticket|welcome|onboard|enroll|complete"

@@ -43,6 +43,7 @@ class Kind(IntEnum):
     FORWARD = 1 << 22
     JOIN = 1 << 23
     VIEW = 1 << 24
+    POLITE = 1 << 25
 
 
 KEY = 3

@@ -80,7 +80,10 @@ _READABLE = {
     *(TRADE, ASKS, ASKED, ASKED_AFTER, SUBJECT_ASKS),
 }
 _FOR_ONE_READER = {PERSONAL, PERHAPS_PERSONAL}
-_NOT_WANTED = {AVOIDED, ANSWERS_NO, SILENT, AVOIDED_BEFORE, DENIED, AVOIDED_ADDRESS, NOTICE, NOTICE_AND_MORE, MEETING}
+_NOT_WANTED = {
+    *(AVOIDED, ANSWERS_NO, SILENT, AVOIDED_BEFORE, DENIED, AVOIDED_ADDRESS, SUBJECT_OTHER, NOTICE, NOTICE_AND_MORE),
+    MEETING,
+}
 _TO_DO = Kind.ACT | Kind.INVITE | Kind.JOIN
 _ASKING = _TO_DO | Kind.SECRET
 
@@ -204,8 +207,8 @@ def find(page: Page, text: str, subject: str) -> list[Finding]:
 
 
 def _invites(subject: int, beginning: int) -> bool:
-    """Whether the words of a subject, or those a message begins with, invite; not if they say that it is done."""
-    if subject & Kind.NOTICE:
+    """Whether a subject, or the words a message begins with, invite; not if it is done, or about something else."""
+    if subject & (Kind.NOTICE | Kind.OTHER):
         return False
     return bool(subject & Kind.INVITE) or bool(beginning & Kind.INVITE and not beginning & Kind.NOTICE)
 
