@@ -210,6 +210,22 @@ def test_a_loop_that_ended_holds_nobody_back() -> None:
     assert clock.monotonic() == 5
 
 
+async def test_what_a_signals_handler_raises_does_not_stop_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A time limit that strikes while the clock watches the loop is lost in asyncio, and the sleepers still wake."""
+    clock, lost = Clock(), list[BaseException]()
+    leap = clock._leap
+
+    def exceeded(loop: asyncio.AbstractEventLoop) -> bool:
+        if not lost:
+            pytest.fail("the time is over")  # which raises no Exception
+        return leap(loop)
+
+    monkeypatch.setattr(clock, "_leap", exceeded)
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: lost.append(context["exception"]))
+    await asyncio.wait_for(clock.sleep(5), 5)
+    assert (clock.monotonic(), len(lost)) == (5, 1)
+
+
 async def test_a_transport_tells_the_sandboxs_time() -> None:
     """now, utcnow and sleep of the in-process transport are the clock's, and its chance repeats with the seed."""
     sandbox = Sandbox(seed=3, start=START)

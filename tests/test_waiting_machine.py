@@ -42,6 +42,7 @@ class EconomyMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
+        self.loop.set_debug(False)  # months of virtual time take minutes when each step is recorded
         self.service: Sandbox
         self.user: AsyncClient
         self.other: AsyncClient

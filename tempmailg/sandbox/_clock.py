@@ -60,14 +60,14 @@ class _Watch:
     quiet: int = 0
 
     def turn(self) -> None:
+        again = self.loop.call_soon(self.turn)  # first, for a signal's handler may raise at any moment
         signs = self.signs()
         self.quiet = self.quiet + 1 if signs == self.seen else 0
         self.seen = signs
         if self.quiet >= _QUIET_TURNS:
             self.quiet = 0
             if not self.leap(self.loop):
-                return
-        self.loop.call_soon(self.turn)
+                again.cancel()
 
 
 class Clock:
