@@ -103,9 +103,9 @@ def leave_to_the_system() -> None:
 def leave(status: int) -> NoReturn:
     """Exit without the interpreter's own end, which is left to the development mode (``-X dev``): it warns of leaks.
 
-    That end takes all modules apart, which is a tenth of the time of a call. And it stops each other thread wherever it
-    is, and waits for ever if it needs a lock that such a thread holds: that of an import, where a signal came while the
-    thread of a sandbox or of a client began.
+    That end takes all modules apart, which is a twentieth of the time of a call. And it stops each other thread
+    wherever it is, and waits for ever if it needs a lock that such a thread holds: that of an import, where a signal
+    came while the thread of a sandbox or of a client began.
     """
     if _ending.number is None and sys.flags.dev_mode:
         sys.exit(status)

@@ -10,7 +10,7 @@ fixture                         scope     what it gives
 ==============================  ========  ==========================================================================
 
 pytest loads this module in every run of every project in whose environment the package is installed. So nothing beyond
-pytest is imported before a fixture is used; the work is done in `_fixtures`.
+pytest is imported, and nothing is called for a test, before a fixture is used; the work is done in `_fixtures`.
 """
 
 from __future__ import annotations
@@ -74,6 +74,7 @@ def _tempmailg_service(request: pytest.FixtureRequest) -> Iterator[Service]:
     except ConfigurationError as error:
         pytest.fail(f"--tempmailg-live: {error}", pytrace=False)
     request.config.stash[_SERVICE] = service
+    request.config.pluginmanager.register(_Reports())
     with service:
         if is_live:
             shortage = service.shortage(sum(map(_is_ours, request.session.items)), _measured_cost(request))
@@ -116,24 +117,27 @@ def _is_ours(item: pytest.Item) -> bool:
     return "_tempmailg_service" in getattr(item, "fixturenames", ())
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Point a failed test at its own line, and add to its report what arrived in its mailbox."""
-    if call.when != "call" or not _is_ours(item):
-        return (yield)
-    item.config.stash[_TESTS] = item.config.stash.get(_TESTS, 0) + 1
-    if call.excinfo is not None and not item.config.getoption("fulltrace", default=False):
-        _end_at_the_users_line(call.excinfo.tb)
-    report = yield
-    mailbox = item.stash.get(_MAILBOX, None)
-    if report.failed and mailbox is not None:
-        arrivals, mail = item.config.stash[_SERVICE].arrivals(mailbox)
-        report.sections.append(("what arrived in the tempmailg mailbox", arrivals))
-        if mail:
-            _attach(item, report, mail)
-    return report
+class _Reports:
+    """The part of the plugin that works once for each test: registered with the first test that uses the service."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Point a failed test at its own line, and add to its report what arrived in its mailbox."""
+        if call.when != "call" or not _is_ours(item):
+            return (yield)
+        item.config.stash[_TESTS] = item.config.stash.get(_TESTS, 0) + 1
+        if call.excinfo is not None and not item.config.getoption("fulltrace", default=False):
+            _end_at_the_users_line(call.excinfo.tb)
+        report = yield
+        mailbox = item.stash.get(_MAILBOX, None)
+        if report.failed and mailbox is not None:
+            arrivals, mail = item.config.stash[_SERVICE].arrivals(mailbox)
+            report.sections.append(("what arrived in the tempmailg mailbox", arrivals))
+            if mail:
+                _attach(item, report, mail)
+        return report
 
 
 def _end_at_the_users_line(traceback: TracebackType | None) -> None:

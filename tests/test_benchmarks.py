@@ -167,7 +167,7 @@ def test_a_readme_without_markers_is_refused() -> None:
 def test_the_plugin_is_measured() -> None:
     """Runs of pytest without the plugin, with it unused, and with a mailbox a test have their rows and goals."""
     (found,) = plugin.measures(short=True)
-    assert [row.name for row in found.rows] == ["without the plugin", "plugin, not used", "plugin, a mailbox a test"]
+    assert [row.name for row in found.rows] == [plugin.WITHOUT, plugin.UNUSED, plugin.MAILBOXES]
     assert [goal.limit for goal in found.goals] == [3, 15]
     assert found.rows[2].figures["CPU ms"] > found.rows[0].figures["CPU ms"] > 0
 

@@ -245,6 +245,28 @@ def test_live_without_a_key_says_what_to_do(run_pytest: Run, tmp_path: Path) -> 
     assert "no API key: pass api_key=… or set TEMPMAILG_API_KEY" in run.stdout
 
 
+def test_the_plugin_takes_no_part_in_tests_that_do_not_use_it(run_pytest: Run, tmp_path: Path) -> None:
+    """None of its hooks is called for each test before the first one with a mailbox: a large suite pays nothing."""
+    (tmp_path / "test_it.py").write_text(
+        """
+def hooks(config):
+    ours = [p for p in config.pluginmanager.get_plugins() if getattr(type(p), "__module__", "").startswith("tempmailg")]
+    ours.append(config.pluginmanager.get_plugin("tempmailg.pytest_plugin"))
+    return {caller.name for plugin in ours for caller in config.pluginmanager.get_hookcallers(plugin)}
+
+def test_before(pytestconfig):
+    assert "pytest_addoption" in hooks(pytestconfig)
+    assert not [name for name in hooks(pytestconfig) if "runtest" in name or "item" in name or "fixture" in name]
+
+def test_with_mailbox(pytestconfig, tempmailg_mailbox):
+    assert "pytest_runtest_makereport" in hooks(pytestconfig)
+""",
+        encoding="utf-8",
+    )
+    run = run_pytest()
+    assert outcome(run) == "2 passed", run.stdout + run.stderr
+
+
 def test_the_plugin_loads_nothing_heavy(run_pytest: Run, tmp_path: Path) -> None:
     """A project that does not use the fixtures pays for no HTTP client."""
     (tmp_path / "test_it.py").write_text(
@@ -252,7 +274,8 @@ def test_the_plugin_loads_nothing_heavy(run_pytest: Run, tmp_path: Path) -> None
 import sys
 
 def test_it():
-    assert not {"aiohttp", "attrs", "cattrs", "tempmailg._client", "tempmailg.sandbox"} & set(sys.modules)
+    heavy = {"aiohttp", "anyio", "attrs", "cattrs", "click", "rich", "tempmailg._fixtures", "tempmailg.sandbox"}
+    assert not heavy & set(sys.modules)
 """,
         encoding="utf-8",
     )
