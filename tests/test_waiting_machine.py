@@ -42,6 +42,7 @@ class EconomyMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.loop = asyncio.new_event_loop()
+        self.loop.set_debug(False)  # years of virtual time: a stack for each callback would make minutes of seconds
         self.service: Sandbox
         self.user: AsyncClient
         self.other: AsyncClient
