@@ -79,8 +79,9 @@ async def _serve() -> None:
     answers = _Answers()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: _Replies(answers), "127.0.0.1", backlog=1_024)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await loop.run_in_executor(None, sys.stdin.read)
+    async with server:  # with warnings as errors, uvloop never ends beside one that is still open
+        print(server.sockets[0].getsockname()[1], flush=True)
+        await loop.run_in_executor(None, sys.stdin.read)
 
 
 if __name__ == "__main__":

@@ -23,6 +23,10 @@ from tempmailg.sandbox import Sandbox
 FLEET = Path(__file__).parent / "fleet"
 MAILBOXES = 400
 RESERVE = 100  # as in fleet/collect.py
+WARNINGS_OF_CELERY = (
+    "ignore:You're running the worker with superuser privileges",  # as tests in containers do
+    "ignore:Call to deprecated:DeprecationWarning:celery.backends.redis",  # of methods of the newest redis-py
+)
 
 with_time = pytest.mark.timeout(300)  # starting a fleet takes a busy machine a minute
 
@@ -64,6 +68,7 @@ def work() -> Generator[Work]:
             **os.environ,
             "DASK_DISTRIBUTED__WORKER__MULTIPROCESSING_METHOD": "forkserver",  # imports once, not four times
             "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONWARNINGS": ",".join((os.environ.get("PYTHONWARNINGS", "default"), *WARNINGS_OF_CELERY)),
             "TEMPMAILG_API_KEY": sandbox.api_key,
             "TEMPMAILG_BASE_URL": sandbox.base_url,
             "REDIS_URL": url,

@@ -16,10 +16,12 @@ from tempmailg import Client, ConfigurationError
 from tempmailg.sandbox import Sandbox
 
 DJANGO = """
-import json, sys
+import json, sys, warnings
 from django.conf import settings
 from django.core.mail import send_mail
 
+# Django 6.1 prefers its new MAILERS to the settings that its users have.
+warnings.filterwarnings("ignore", r"The EMAIL_\\w+ setting is deprecated")
 settings.configure(**json.loads(sys.argv[1]))
 send_mail("From Django", "Your code is 271828.", "shop@shop.example", [sys.argv[2]])
 """

@@ -131,8 +131,10 @@ def by_aiosmtplib(route: Route) -> None:
 
 
 DJANGO: Final = """
-import json, os
+import json, os, warnings
 from django.conf import settings
+# Django 6.1 prefers its new MAILERS to the settings that its users have.
+warnings.filterwarnings("ignore", r"The EMAIL_\\w+ setting is deprecated")
 mail = json.loads(os.environ["MAIL"])
 settings.configure(
     EMAIL_HOST="localhost", EMAIL_PORT=int(mail["port"]), EMAIL_HOST_USER=mail["user"], EMAIL_TIMEOUT=20,
