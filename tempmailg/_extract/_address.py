@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from enum import IntEnum
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
@@ -65,6 +65,8 @@ _WORD = re.compile(r"[A-Za-z]?[a-z]+|[A-Z]+")
 _HEX = re.compile(r"[0-9a-fA-F-]{6,}\Z")
 _LONG_LETTERS = 16
 """Letters in a row from which a segment is no word of any language."""
+_LONGEST_PHRASE = 200
+"""Characters from which a part of an address is no words."""
 _SHORT_TOKEN = 5
 _LONG_NUMBER = 5
 _MIN_VALUE = 3
@@ -137,6 +139,7 @@ class Address(NamedTuple):
         return max(kinds, default=Owner.EVERYONE)
 
 
+@lru_cache(maxsize=128)
 def parse(url: str) -> Address | None:
     """Take an address apart, or return None where it is none that leads anywhere."""
     found = _PARTS.match(url[:_READ])
@@ -198,6 +201,8 @@ def _words(segment: str) -> list[str]:
     """Return the words of a segment, first apart and then joined; none where it is no words."""
     if len(segment) < _LONG_LETTERS and segment.isalpha() and segment.islower():
         return [segment]
+    if len(segment) > _LONGEST_PHRASE:
+        return []
     pieces = [piece for part in _SEPARATORS.split(_PAGE.sub("", segment)) for piece in _CAMEL.split(part) if piece]
     if not pieces or not all(map(_WORD.fullmatch, pieces)):
         return []
@@ -224,7 +229,8 @@ def _known(words: Iterable[str]) -> bool:
 def _segment_owner(segment: str) -> Owner:
     """Return whether a segment of a path is a token, perhaps one, or words."""
     bare = _PAGE.sub("", segment)
-    pieces = [piece.lower() for part in _SEPARATORS.split(bare) for piece in _CAMEL.split(part) if piece]
+    parts = _SEPARATORS.split(bare) if len(bare) <= _LONGEST_PHRASE else [bare]
+    pieces = [piece.lower() for part in parts for piece in _CAMEL.split(part) if piece]
     if not pieces or _known(pieces):
         return Owner.EVERYONE
     if bare.isdigit():
