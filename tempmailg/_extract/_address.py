@@ -142,15 +142,10 @@ class Address(NamedTuple):
 @lru_cache(maxsize=128)
 def parse(url: str) -> Address | None:
     """Take an address apart, or return None where it is none that leads anywhere."""
-    found = _PARTS.match(url[:_READ])
-    if found is None or found["scheme"].lower() in _table()["never"]:
+    found = _parts(url)
+    if found is None:
         return None
     scheme, authority = found["scheme"].lower(), found["authority"]
-    if scheme in {"http", "https"}:
-        if not authority:
-            return None
-    elif authority is None and not found["path"].startswith("/"):
-        return None
     route, route_query = _route(found["fragment"] or "")
     path, host = found["path"], _host(authority or "")
     if scheme not in {"http", "https"}:
@@ -159,6 +154,16 @@ def parse(url: str) -> Address | None:
     parameters = (*_parameters(found["query"] or ""), *_parameters(route_query))[:_MAX_PARTS]
     words = tuple(word for part in _speaking(segments, parameters) for word in _words(part))
     return Address(scheme, host, segments, parameters, not segments and not parameters, words)
+
+
+def _parts(url: str) -> re.Match[str] | None:
+    """Match the parts of an address that leads somewhere."""
+    found = _PARTS.match(url[:_READ])
+    if found is None or found["scheme"].lower() in _table()["never"]:
+        return None
+    if found["scheme"].lower() in {"http", "https"}:
+        return found if found["authority"] else None
+    return found if found["authority"] is not None or found["path"].startswith("/") else None
 
 
 def _speaking(path: tuple[str, ...], parameters: tuple[tuple[str, str], ...]) -> Iterator[str]:
@@ -173,8 +178,7 @@ def _speaking(path: tuple[str, ...], parameters: tuple[tuple[str, str], ...]) ->
 
 def leads(url: str) -> bool:
     """Whether an address is one that a link may lead to."""
-    scheme = _SCHEME.match(url)
-    return scheme is not None and scheme[1].lower() not in _table()["never"] and parse(url) is not None
+    return _SCHEME.match(url) is not None and _parts(url) is not None
 
 
 def _host(authority: str) -> str:
