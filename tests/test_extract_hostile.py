@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cProfile
 import time
 
 import pytest
@@ -10,7 +11,10 @@ from hypothesis import strategies as st
 from support.hostile_mail import HOSTILE
 
 from tempmailg import _extract
-from tempmailg._extract._page import MAX_CONTENT, MAX_TEXT
+from tempmailg._extract._page import MAX_CONTENT, MAX_SUBJECT, MAX_TEXT
+
+_MOST_CALLS = 700_000
+"""Calls that reading anything for its code and its link takes at most; a mail of 5 KB takes some 5,000."""
 
 _SIZE = 24_000
 _UNMEASURED = 0.03
@@ -74,6 +78,18 @@ def test_time_grows_with_the_message(name: str, is_html: bool) -> None:  # noqa:
     pytest.fail(f"{name}: quadratic")
 
 
+@pytest.mark.parametrize("name", HOSTILE)
+def test_the_work_is_bounded(name: str) -> None:
+    """Of 1 MB of anything no more is made than the documented number of calls, those of built-in functions included."""
+    content = HOSTILE[name](MAX_CONTENT)
+    profile = cProfile.Profile()
+    profile.enable()
+    _extract.find_code(content, is_html=True, subject="Your code")
+    _extract.find_link(content, is_html=True, subject="Verify your address")
+    profile.disable()
+    assert sum(entry.callcount for entry in profile.getstats()) < _MOST_CALLS
+
+
 @given(content=_TEXTS, subject=_TEXTS, is_html=st.booleans())
 @settings(max_examples=150, deadline=None)
 def test_nothing_raises(content: str, subject: str, is_html: bool) -> None:  # noqa: FBT001 -- drawn by name
@@ -94,3 +110,14 @@ def test_long_messages_are_cut() -> None:
     picture = f'<img src="data:image/png;base64,{"A" * 600_000}">'
     assert _extract.find_code(f"{picture}<p>Your code is 482913</p>", is_html=True, subject="Your code") == "482913"
     assert _extract.find_code(" " * MAX_CONTENT + "Your code is 482913", is_html=False, subject="Your code") is None
+    subject = f"{'a ' * MAX_SUBJECT}Your code is 482913"
+    assert _extract.find_code("Sign in", is_html=False, subject=subject) is None
+
+
+def test_many_links_leave_the_first_and_the_last() -> None:
+    """Among more links than are examined, those at the beginning and at the end of a mail are still candidates."""
+    asked = '<p>Please <a href="https://x.example/verify?token=Tq93kPzw1">verify your address</a></p>'
+    others = "".join(f'<a href="https://x.example/terms/{number}">Terms</a> ' for number in range(1_000))
+    for content in (f"{asked}{others}", f"{others}{asked}"):
+        link = _extract.find_link(content, is_html=True, subject="Verify your address")
+        assert link == "https://x.example/verify?token=Tq93kPzw1"

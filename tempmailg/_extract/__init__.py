@@ -82,7 +82,8 @@ def to_text(content: str, *, is_html: bool) -> str:
     """Return the readable text of a message: blocks as lines, nothing invisible.
 
     Args:
-        content: The message's source; 1,048,576 characters of it are read at most.
+        content: The message's source; 1,048,576 characters of it are read at most, and no more tags, attributes and
+            style rules than newsletters of 250 KB hold.
         is_html: Whether it is HTML.
 
     Returns:
@@ -241,9 +242,10 @@ def _code_findings(
     content: str, *, is_html: bool, subject: str, sender_name: str, fits: Callable[[str], bool] | None
 ) -> list[_codes.Finding]:
     from tempmailg._extract import _codes
+    from tempmailg._extract._page import MAX_SUBJECT
     from tempmailg._extract._quotes import is_forwarded, misleading, without_addresses, without_name, without_quotes
 
-    page = _read(content, is_html=is_html)
+    subject, page = subject[:MAX_SUBJECT], _read(content, is_html=is_html)
     text = without_addresses(without_quotes(page.text, subject))
     quoted = () if is_forwarded(subject) else page.quoted
     name = misleading(sender_name)
@@ -255,12 +257,13 @@ def _link_findings(
     content: str, *, is_html: bool, subject: str, sender_name: str, contains: str | None, text: str | None
 ) -> list[_links.Finding]:
     from tempmailg._extract import _links
+    from tempmailg._extract._page import MAX_SUBJECT
     from tempmailg._extract._quotes import misleading, without_name, without_quotes
 
     for name, given in (("contains", contains), ("text", text)):
         if given is not None:
             check_text(name, given)
-    page = _read(content, is_html=is_html)
+    subject, page = subject[:MAX_SUBJECT], _read(content, is_html=is_html)
     part, wanted = folded(contains or ""), folded(text or "")
     findings = _links.find(page, without_quotes(page.text, subject), without_name(subject, misleading(sender_name)))
     return [finding for finding in findings if part in folded(finding.link.url) and wanted in folded(finding.link.text)]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from enum import IntEnum
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote
@@ -66,6 +66,8 @@ _WORD = re.compile(r"[A-Za-z]?[a-z]+|[A-Z]+")
 _HEX = re.compile(r"[0-9a-fA-F-]{6,}\Z")
 _LONG_LETTERS = 16
 """Letters in a row from which a segment is no word of any language."""
+_LONGEST_PHRASE = 200
+"""Characters from which a part of an address is no words."""
 _SHORT_TOKEN = 5
 _LONG_NUMBER = 5
 _MIN_VALUE = 3
@@ -138,17 +140,13 @@ class Address(NamedTuple):
         return max(kinds, default=Owner.EVERYONE)
 
 
+@lru_cache(maxsize=128)
 def parse(url: str) -> Address | None:
     """Take an address apart, or return None where it is none that leads anywhere."""
-    found = _PARTS.match(url[:_READ])
-    if found is None or found["scheme"].lower() in _table()["never"]:
+    found = _parts(url)
+    if found is None:
         return None
     scheme, authority = found["scheme"].lower(), found["authority"]
-    if scheme in {"http", "https"}:
-        if not authority:
-            return None
-    elif authority is None and not found["path"].startswith("/"):
-        return None
     route, route_query = _route(found["fragment"] or "")
     path, host = found["path"], _host(authority or "")
     if scheme not in {"http", "https"}:
@@ -157,6 +155,16 @@ def parse(url: str) -> Address | None:
     parameters = (*_parameters(found["query"] or ""), *_parameters(route_query))[:_MAX_PARTS]
     words = tuple(word for part in _speaking(segments, parameters) for word in _words(part))
     return Address(scheme, host, segments, parameters, not segments and not parameters, words)
+
+
+def _parts(url: str) -> re.Match[str] | None:
+    """Match the parts of an address that leads somewhere."""
+    found = _PARTS.match(url[:_READ])
+    if found is None or found["scheme"].lower() in _table()["never"]:
+        return None
+    if found["scheme"].lower() in {"http", "https"}:
+        return found if found["authority"] else None
+    return found if found["authority"] is not None or found["path"].startswith("/") else None
 
 
 def _speaking(path: tuple[str, ...], parameters: tuple[tuple[str, str], ...]) -> Iterator[str]:
@@ -171,8 +179,7 @@ def _speaking(path: tuple[str, ...], parameters: tuple[tuple[str, str], ...]) ->
 
 def leads(url: str) -> bool:
     """Whether an address is one that a link may lead to."""
-    scheme = _SCHEME.match(url)
-    return scheme is not None and scheme[1].lower() not in _table()["never"] and parse(url) is not None
+    return _SCHEME.match(url) is not None and _parts(url) is not None
 
 
 def _host(authority: str) -> str:
@@ -199,6 +206,8 @@ def _words(segment: str) -> list[str]:
     """Return the words of a segment, first apart and then joined; none where it is no words."""
     if len(segment) < _LONG_LETTERS and segment.isalpha() and segment.islower():
         return [segment]
+    if len(segment) > _LONGEST_PHRASE:
+        return []
     pieces = [piece for part in _SEPARATORS.split(_PAGE.sub("", segment)) for piece in _CAMEL.split(part) if piece]
     if not pieces or not all(map(_WORD.fullmatch, pieces)):
         return []
@@ -225,7 +234,8 @@ def _known(words: Iterable[str]) -> bool:
 def _segment_owner(segment: str) -> Owner:
     """Return whether a segment of a path is a token, perhaps one, or words."""
     bare = _PAGE.sub("", segment)
-    pieces = [piece.lower() for part in _SEPARATORS.split(bare) for piece in _CAMEL.split(part) if piece]
+    parts = _SEPARATORS.split(bare) if len(bare) <= _LONGEST_PHRASE else [bare]
+    pieces = [piece.lower() for part in parts for piece in _CAMEL.split(part) if piece]
     if not pieces or _known(pieces):
         return Owner.EVERYONE
     if bare.isdigit():

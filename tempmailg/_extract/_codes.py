@@ -9,6 +9,8 @@ every other.
 from __future__ import annotations
 
 import re
+import sys
+from bisect import bisect_right
 from itertools import accumulate, chain, pairwise
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -21,7 +23,7 @@ from tempmailg._extract._typed import user_names, without_names, without_typed
 from tempmailg._extract._words import EVERYWHERE, Hit, Languages, Words, find_words, kinds_of, languages_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 ACCEPTED = 7.0
 """Points from which a candidate is believed."""
@@ -396,14 +398,21 @@ def _name_after(span: Span, hits: _Hits) -> Clue | None:
 def _place_clues(span: Span, around: Context, place: _Searched) -> Iterator[Clue]:
     if around.alone:
         yield ALONE
-    if any(start <= span.start and span.end <= end for start, end in place.loud):
+    if (passage := _passage_at(span.start, place.loud)) and span.end <= passage[1]:
         yield LOUD
     if _is_inside(span, place.quoted):
         yield QUOTED
 
 
-def _is_inside(span: Span, passages: Iterable[tuple[int, int]]) -> bool:
-    return any(start <= span.start < end for start, end in passages)
+def _is_inside(span: Span, passages: Sequence[tuple[int, int]]) -> bool:
+    passage = _passage_at(span.start, passages)
+    return passage is not None and span.start < passage[1]
+
+
+def _passage_at(position: int, passages: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
+    """Return the last of some passages, which are in order and apart, that begins at a position or before it."""
+    index = bisect_right(passages, (position, sys.maxsize))
+    return passages[index - 1] if index else None
 
 
 def _mail_clues(subject: str, text: str, languages: Languages | None) -> Iterator[Clue]:

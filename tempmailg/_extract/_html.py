@@ -22,10 +22,24 @@ from tempmailg._extract._page import MAX_CONTENT, MAX_TEXT, Anchor, Page, visibl
 from tempmailg._extract._patterns import Pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Set as AbstractSet
 
 MAX_TAGS = 5_000
 """Tags that are read; the rest of the message is cut. Newsletters of 250 KB hold about 4,000."""
+
+MAX_WORK = 60_000
+"""What else is done for a message, in units of about half a microsecond; the rest of the message is cut. Attributes and
+declarations count one each. Newsletters of 250 KB need about 40,000."""
+
+_WORK = {"tag": 10, "style": 14, "rule": 10, "reference": 3, "fitting rule": 2, "line": 2, "relative address": 10}
+"""What each of these counts; a tag or a style that was read before counts nothing."""
+
+_RULES, _CHARACTERS, _CLASS_CHARACTERS = 2, 8, 16
+"""Rules that are compared with an element, characters of text and of classes that are read, for one unit of work."""
+
+MAX_SKIPPED = 20_000
+"""Comments, declarations, scripts and the like that are skipped."""
 
 _MAX_CSS = 65_536
 """Characters of a style sheet that are read."""
@@ -206,9 +220,9 @@ class _Rule(NamedTuple):
     classes: frozenset[str]
     style: _Style
 
-    def fits(self, tag: str, name: str, classes: Collection[str]) -> bool:
+    def fits(self, tag: str, name: str, classes: AbstractSet[str]) -> bool:
         """Whether the rule is one for an element."""
-        return self.tag in {"", tag} and self.name in {"", name} and self.classes.issubset(classes)
+        return self.tag in {"", tag} and self.name in {"", name} and self.classes <= classes
 
 
 class _Gap(IntEnum):
@@ -317,6 +331,8 @@ class _Reader:
     quoted: list[tuple[int, int]] = attrs.field(factory=list[tuple[int, int]])
     tags: dict[tuple[str, str], _Tag] = attrs.field(factory=dict[Any, Any])
     """Each tag that was read, by its name and source."""
+    left: int = MAX_WORK
+    """Work that may still be done."""
     url: str | None = None
     label: str = ""
     base: str = ""
@@ -330,7 +346,9 @@ class _Reader:
         if flowing and not raw.strip(" \t\n\r"):
             self.writer.part(_Gap.SPACE)
             return
-        shown = visible(_decoded(raw[: MAX_TEXT - self.writer.length]))
+        raw = raw[: MAX_TEXT - self.writer.length]
+        self.left -= len(raw) // _CHARACTERS + raw.count("&") + (0 if flowing else _WORK["line"] * raw.count("\n"))
+        shown = visible(_decoded(raw))
         if look.transform != "none":
             shown = _TRANSFORMS[look.transform](shown)
         if flowing:
@@ -418,10 +436,19 @@ class _Reader:
     def style_sheet(self, css: str) -> None:
         """Keep the rules for a tag, an id, classes or all of them, outside of media queries."""
         self.tags.clear()
+        self.left -= min(len(css), _MAX_CSS) // _CHARACTERS
         for selectors, declarations in _RULE.findall(_without_at_rules(css[:_MAX_CSS])):
-            style = _style(declarations)
-            for selector in selectors.split(",") if style is not _PLAIN else ():
-                self._keep_rule(selector.strip(), style)
+            if self.left < 0:
+                return
+            style = self._declared(declarations)
+            if style is not _PLAIN:
+                self._keep_rules(selectors, style)
+
+    def _keep_rules(self, selectors: str, style: _Style) -> None:
+        each = selectors.split(",")
+        self.left -= _WORK["rule"] * len(each)
+        for selector in each if self.left >= 0 else ():
+            self._keep_rule(selector.strip(), style)
 
     def _keep_rule(self, selector: str, style: _Style) -> None:
         found = _COMPOUND.ready.match(selector)
@@ -441,7 +468,7 @@ class _Reader:
             if quoted_from >= 0:
                 self.quoted.append((quoted_from, self.writer.length))
         text = "".join(self.writer.pieces)[:MAX_TEXT]
-        return Page(text, tuple(self.anchors), tuple(self.writer.loud), tuple(self.quoted))
+        return Page(text, tuple(self.anchors), tuple(self.writer.loud), _joined(self.quoted))
 
     def _open_anchor(self, attributes: dict[str, str]) -> None:
         self._close_anchor()
@@ -456,6 +483,7 @@ class _Reader:
             return f"{self.base.partition('//')[0] or 'https:'}{url}"
         if not self.base or not url or _ABSOLUTE.match(url):
             return url or None
+        self.left -= _WORK["relative address"] + self.base.count("/") + url.count("/")
         try:
             return urljoin(self.base, url)
         except ValueError:
@@ -468,7 +496,9 @@ class _Reader:
         self.url = None
 
     def _read_tag(self, name: str, source: str) -> _Tag:
-        attributes = _attributes(source)
+        pairs = _ATTRIBUTE.findall(source[:_MAX_ATTRIBUTES]) if source else ()
+        self.left -= _WORK["tag"] + len(pairs) + _WORK["reference"] * source.count("&", 0, _MAX_ATTRIBUTES)
+        attributes = _attributes(pairs)
         style = self._style_of(name, attributes)
         return _Tag(
             attributes,
@@ -479,7 +509,7 @@ class _Reader:
         )
 
     def _style_of(self, name: str, attributes: dict[str, str]) -> _Style:
-        style = _style(attributes["style"]) if "style" in attributes else _PLAIN
+        style = self._declared(attributes["style"]) if "style" in attributes else _PLAIN
         if self.sheet:
             for rule in self._rules_for(name, attributes):
                 style = rule.style if style is _PLAIN else style.over(rule.style)
@@ -487,13 +517,32 @@ class _Reader:
             style = style.over(_Style(size=font))
         return style
 
+    def _declared(self, declarations: str) -> _Style:
+        self.left -= _WORK["style"] + declarations.count(";", 0, _MAX_STYLE)
+        return _style(declarations)
+
     def _rules_for(self, name: str, attributes: dict[str, str]) -> list[_Rule]:
         """Return the rules for an element, the strongest first."""
         rules = [*self.sheet.get(name, ()), *self.sheet.get("", ())]
-        classes, own = attributes.get("class", "").split(), attributes.get("id", "")
+        classes, own = dict.fromkeys(attributes.get("class", "").split()), attributes.get("id", "")
+        compared = len(rules) + len(attributes.get("class", "")) // _CLASS_CHARACTERS
         for key in (*[f".{each}" for each in classes], f"#{own}") if classes or own else ():
-            rules += [rule for rule in self.sheet.get(key, ()) if rule.fits(name, own, classes)]
+            possible = self.sheet.get(key, ())
+            compared += len(possible) + 1
+            rules += [rule for rule in possible if rule.fits(name, own, classes.keys())]
+        self.left -= compared // _RULES + _WORK["fitting rule"] * len(rules)
         return sorted(rules, key=_weight)[::-1] if len(rules) > 1 else rules
+
+
+def _joined(passages: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Join passages that overlap, in order."""
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted(passages):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(joined[-1][1], end)
+        else:
+            joined.append((start, end))
+    return tuple(joined)
 
 
 def _without_at_rules(css: str) -> str:
@@ -562,7 +611,7 @@ def read_html(content: str) -> Page:
     reader = _Reader()
     writer = reader.writer
     for count, (close, name, rest) in enumerate(_tokens(content[:MAX_CONTENT])):
-        if count >= MAX_TAGS or writer.length >= MAX_TEXT:
+        if count >= MAX_TAGS or writer.length >= MAX_TEXT or reader.left < 0:
             break
         if not name:
             reader.text(rest)
@@ -577,24 +626,24 @@ def read_html(content: str) -> Page:
 
 def _tokens(content: str) -> Iterator[tuple[str, str, str]]:
     """Yield (`/` of a closing tag, tag name, attributes); text comes without a name, a style sheet as `style`'s."""
-    position: int | None = 0
-    while position is not None:
-        tokens, position = _TOKEN.finditer(content, position), None
-        for token in tokens:
-            kind = token.lastgroup
-            if kind == "text":
-                yield "", "", token[0]
-            elif kind == "attributes":
-                close, name, attributes = token.group("close", "name", "attributes")
-                name = name.lower()
-                if close or name not in _RAW:
-                    yield close, name, attributes
-                    continue
-                end = _RAW[name].ready.search(content, token.end())
-                if name == "style":
-                    yield "", name, content[token.end() : end.start() if end else len(content)]
-                position = end.end() if end else None
-                break
+    position = skipped = 0
+    while skipped <= MAX_SKIPPED and (token := _TOKEN.match(content, position)):
+        position, kind = token.end(), token.lastgroup
+        if kind == "text":
+            yield "", "", token[0]
+            continue
+        if kind != "attributes":
+            skipped += 1
+            continue
+        close, name, attributes = token.group("close", "name", "attributes")
+        name = name.lower()
+        if close or name not in _RAW:
+            yield close, name, attributes
+            continue
+        end = _RAW[name].ready.search(content, position)
+        if name == "style":
+            yield "", name, content[position : end.start() if end else len(content)]
+        position, skipped = end.end() if end else len(content), skipped + 1
 
 
 def _decoded(text: str) -> str:
@@ -602,10 +651,10 @@ def _decoded(text: str) -> str:
     return unescape(text) if 0 < text.count("&") <= _MAX_ENTITIES else text
 
 
-def _attributes(source: str) -> dict[str, str]:
+def _attributes(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
     """Read a tag's attributes; the first of a name counts, as in a browser."""
     found: dict[str, str] = {}
-    for name, value in _ATTRIBUTE.findall(source[:_MAX_ATTRIBUTES]) if source else ():
+    for name, value in pairs:
         bare = value[1:-1] if value[:1] in {'"', "'"} else value
         found.setdefault(name.lower(), _REFERENCE.sub(_referred, bare) if "&" in bare else bare)
     return found

@@ -8,7 +8,8 @@ that is only theirs: an address without a token is no answer, however it is prai
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, NamedTuple
+from bisect import bisect_left
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from urllib.parse import unquote
 
 from tempmailg._extract._address import Address, Owner, leads, parse
@@ -19,9 +20,11 @@ from tempmailg._extract._quotes import without_addresses
 from tempmailg._extract._words import Hit, Languages, Words, find_words, kinds_of, languages_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from tempmailg._extract._page import Page
+
+T = TypeVar("T")
 
 ACCEPTED = 6.0
 """Points from which a link is believed."""
@@ -31,6 +34,9 @@ CLEAR = 1.0
 
 MAX_LINKS = 80
 """Links that are judged: the first and the last of a message."""
+
+_MAX_EXAMINED = 400
+"""Anchors, and addresses written out, that are examined: the first and the last; newsletters hold fewer."""
 
 # What its own text says.
 ASKS = Clue(4.0, "its text asks for it")
@@ -139,22 +145,36 @@ class Finding(NamedTuple):
         return sum(clue.points for clue in self.clues)
 
 
-def collect(page: Page, text: str) -> list[Link]:
+def collect(page: Page, text: str) -> Sequence[Link]:
     """Collect the links that lead somewhere: anchors, and addresses written out between them."""
     links = [
         Link(anchor.url, page.text[anchor.start : anchor.end].strip() or anchor.label, anchor.start, anchor.end, False)
-        for anchor in page.anchors
+        for anchor in _ends(page.anchors, _MAX_EXAMINED)
         if leads(anchor.url)
     ]
-    covered = [(link.start, link.end) for link in links]
+    covered = [(link.start, link.end) for link in links] if len(page.anchors) <= _MAX_EXAMINED else _places(page)
+    for start, end in _ends(list(_outside(covered, text)), _MAX_EXAMINED):
+        link = _written(text, start, end)
+        if link and leads(link.url):
+            links.append(link)
+    return _ends(sorted(links, key=lambda link: link.start), MAX_LINKS)
+
+
+def _ends(values: Sequence[T], most: int) -> Sequence[T]:
+    """Return the first and the last of some values, where they are more than so many."""
+    return values if len(values) <= most else (*values[: most // 2], *values[-most // 2 :])
+
+
+def _places(page: Page) -> list[tuple[int, int]]:
+    return [(anchor.start, anchor.end) for anchor in page.anchors]
+
+
+def _outside(covered: list[tuple[int, int]], text: str) -> Iterator[tuple[int, int]]:
+    """Yield where addresses are written out that overlap none of some places, which are in order and apart."""
     for found in _WRITTEN.finditer(text) if "://" in text else ():
-        if not any(start < found.end() and found.start() < end for start, end in covered):
-            link = _written(text, found.start(), found.end())
-            if link and leads(link.url):
-                links.append(link)
-    links.sort(key=lambda link: link.start)
-    half = MAX_LINKS // 2
-    return links if len(links) <= MAX_LINKS else links[:half] + links[-half:]
+        index = bisect_left(covered, (found.end(),))
+        if not index or covered[index - 1][1] <= found.start():
+            yield found.span()
 
 
 def _written(text: str, start: int, end: int) -> Link | None:
@@ -213,7 +233,7 @@ def _invites(subject: int, beginning: int) -> bool:
     return bool(subject & Kind.INVITE) or bool(beginning & Kind.INVITE and not beginning & Kind.NOTICE)
 
 
-def _arounds(links: list[Link], text: str) -> list[Context]:
+def _arounds(links: Sequence[Link], text: str) -> list[Context]:
     """Read the words around each link, between the one before it and the one behind it."""
     floors = [0, *(link.end for link in links)]
     ceilings = [*(link.start for link in links[1:]), len(text)]

@@ -10,6 +10,9 @@ from tempmailg._extract._patterns import Pattern
 MAX_CONTENT = 1_048_576
 """Characters of a message's source that are read; the rest is cut."""
 
+MAX_SUBJECT = 1_000
+"""Characters of a subject that are read; mail allows 998 on a line."""
+
 MAX_TEXT = 65_536
 """Characters of visible text that are kept; the rest is cut."""
 
@@ -44,21 +47,23 @@ class Page(NamedTuple):
     text: str
     anchors: tuple[Anchor, ...] = ()
     loud: tuple[tuple[int, int], ...] = ()
-    """Passages in large, spaced-out or typewriter letters."""
+    """Passages in large, spaced-out or typewriter letters, in order and apart."""
     quoted: tuple[tuple[int, int], ...] = ()
-    """Passages of a message that is quoted."""
+    """Passages of a message that is quoted, in order and apart."""
 
 
 def without_transfer_coding(content: str) -> str:
     """Undo a quoted-printable coding that was left in a message, where every `=` in it is one of that coding."""
     if "=3D" not in content or not _SOFT_BREAK.search(content) or _UNCODED.search(content):
         return content
-    from urllib.parse import unquote
+    from binascii import a2b_qp
 
-    return unquote(_SOFT_BREAK.sub("", content).replace("%", "=25").replace("=", "%"), errors="replace")
+    joined = _LOOSE_BREAK.ready.sub("", content).encode("utf-8", "surrogatepass")
+    return a2b_qp(joined).decode("utf-8", "replace")
 
 
 _SOFT_BREAK = re.compile(r"=[ \t]?\r?\n")
+_LOOSE_BREAK = Pattern(r"=[ \t]\r?\n")
 _UNCODED = re.compile(r"=(?![0-9A-Fa-f]{2}|[ \t]?\r?\n)")
 
 

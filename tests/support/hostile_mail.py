@@ -31,6 +31,39 @@ def _numbered(template: str) -> Callable[[int], str]:
     return build
 
 
+def _passages(unit: str, length: int, before: str, after: str) -> Callable[[int], str]:
+    """Repeat passages of so many characters, each between two texts, of which the first may hold its number."""
+
+    def build(size: int) -> str:
+        passage = unit * (length // len(unit)) + after
+        return "".join(before.format(number) + passage for number in range(size // (len(passage) + len(before)) + 1))
+
+    return build
+
+
+def _numbered_passages(template: str, length: int, before: str, after: str) -> Callable[[int], str]:
+    """Repeat passages of so many characters, in which no two pieces are alike."""
+
+    def build(size: int) -> str:
+        pieces = [template.format(number) for number in range(100_000, 100_000 + size // len(template) + 1)]
+        count = max(1, length // len(pieces[0]))
+        groups = ("".join(pieces[first : first + count]) for first in range(0, len(pieces), count))
+        return "".join(f"{before}{group}{after}" for group in groups)[:size]
+
+    return build
+
+
+def _below_sheet(rule: str, unit: str) -> Callable[[int], str]:
+    """Put elements below a style sheet of equal or numbered rules, half of the size each, up to 60,000 characters."""
+
+    def build(size: int) -> str:
+        rules = min(size // 2, 60_000) // len(rule.format(1000))
+        sheet = "".join(rule.format(number) for number in range(1000, 1000 + rules))
+        return f"<style>{sheet}</style>{_numbered(unit)(size // 2)}"
+
+    return build
+
+
 HOSTILE: Mapping[str, Callable[[int], str]] = MappingProxyType(
     {
         "tag openers without closers": _repeated("<a "),
@@ -120,6 +153,39 @@ HOSTILE: Mapping[str, Callable[[int], str]] = MappingProxyType(
         "lone surrogates": _repeated("\ud800"),
         "money": _repeated("$1"),
         "masks": _repeated("*1"),
+        "style sheets of fresh rules": _numbered_passages(".a{}{{display:none}}", 60_000, "<style>", "</style>"),
+        "small style sheets": _numbered("<style>.a{0}{{display:none;width:{0}px}}</style>"),
+        "rules of one class": _below_sheet(".a.b{}{{display:block}}", '<p class="a" id="{}">'),
+        "rules of all elements": _below_sheet("*{{display:block}}", '<p id="{}">'),
+        "fresh styles": _numbered('<p style="width:{}px;font:1px;display:block;letter-spacing:3px;overflow:hidden">'),
+        "classes": _passages("c ", 8_000, '<style>.c{{display:block}}</style><p id="{}" class="', '">'),
+        "fresh classes": _numbered_passages("c{} ", 8_000, '<style>p{display:block}</style><p class="', '">'),
+        "attributes of many tags": _passages("a=1 ", 8_000, '<p id="{}" ', ">"),
+        "attributes without values": _passages("a ", 8_000, '<p id="{}" ', ">"),
+        "references in addresses": _passages("&amp;", 8_000, '<a href="https://x.example/{}', '">x</a>'),
+        "references in short addresses": _passages("&#49;", 150, '<a href="https://x.example/{}', '">x</a>'),
+        "invisible references": _passages("&shy;", 35_000, "<b>", "</b>"),
+        "soft hyphens apart": _passages("\xad ", 60_000, "<b>", "</b>"),
+        "empty lines as written": _passages("\n", 60_000, "<pre>", "</pre>"),
+        "lines as written": _between("<pre>", "1\n", "</pre>"),
+        "comments": _repeated("<!---->"),
+        "empty end tags": _repeated("</>"),
+        "empty scripts": _repeated("<script></script>"),
+        "quoted-printable": _between("=\n", "=3D", ""),
+        "soft line breaks": _repeated("=3Da=\n"),
+        "addresses below a base": lambda size: (
+            f'<base href="https://x.example/{"a/" * 900}">{_numbered("<a href=../q?{}>verify</a>")(size)}'
+        ),
+        "long paths": _passages("%20-a", 1_900, '<a href="https://x.example/{}', '">verify</a>'),
+        "addresses between links": _numbered('<a href="x:/{0}"></a>aa://b-{0} '),
+        "loud codes": _numbered("<h1>{}</h1>"),
+        "quoted codes": _numbered("<blockquote>{}</blockquote>"),
+        "fields": _numbered('<input readonly value="{}">'),
+        "user names": _numbered("abc{}@x.y "),
+        "codes, then invisible references": lambda size: (
+            _numbered("Your code is {}.\n")(min(size // 2, 13_000))
+            + _passages("&shy;", 7_000, "<b>", "</b>")(size // 2)
+        ),
     },
 )
 """Builders of a message of about so many characters, by what they repeat."""
