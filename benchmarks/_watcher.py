@@ -26,10 +26,26 @@ _WARM: Final = 64  # mailboxes watched before anything is measured: connections,
 
 _RATE: Final = 2_000.0  # polls a second of a steady watch: fewer than the processor bears
 
+_HURRY: Final = 10.0  # how fast a hurried clock runs: polls are then always due, as many at once as lists are made
 
-def begin(task: str, base_url: str, **arguments: float) -> subprocess.Popen[str]:
-    """Start a watcher's task in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks._watcher", task, base_url, json.dumps(arguments)]
+_AT_ONCE: Final = 32  # lists, and polls under way while answers are quick
+
+_WITHOUT_FAST: Final = (
+    "import runpy, sys; sys.modules['orjson'] = None; runpy.run_module('benchmarks._watcher', run_name='__main__')"
+)
+
+
+def begin(task: str, base_url: str, *, is_fast: bool = True, **arguments: float) -> subprocess.Popen[str]:
+    """Start a watcher's task in a process of its own.
+
+    Args:
+        task: Its name.
+        base_url: The service's address.
+        is_fast: Whether it may use the extra `fast` where that is installed.
+        arguments: The task's own.
+    """
+    program = ["-m", "benchmarks._watcher"] if is_fast else ["-c", _WITHOUT_FAST]
+    command = [sys.executable, *program, task, base_url, json.dumps(arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -87,42 +103,48 @@ def _resident() -> int:
     return pages * 4_096
 
 
-async def processor(client: AsyncClient, *, mailboxes: int, messages: int, rounds: int, calls: int) -> dict[str, Any]:
-    """Compare a poll of an unchanged mailbox with a plain `list_messages`, in rounds that alternate."""
+async def processor(base_url: str, *, mailboxes: int, messages: int, rounds: int, calls: int) -> dict[str, Any]:
+    """Compare a poll of an unchanged mailbox with a plain `list_messages`, in rounds that alternate.
+
+    Both are made 32 at a time: a call alone pays for the event loop's whole turn.
+    """
     plain: list[float] = []
     polls: list[float] = []
-    async with client.watch(*_boxes(mailboxes)) as watch:
-        for _ in range(mailboxes * messages):
-            await anext(watch)
-    for _ in range(rounds):
-        plain.append(await _plain(client, calls))
-        polls.append(await _unchanged(client, mailboxes, messages, calls))
+    async with AsyncClient("benchmark-key", base_url=base_url) as client:
+        await _plain(client, _AT_ONCE)  # opens the connections
+        for _ in range(rounds):
+            plain.append(await _plain(client, calls))
+            polls.append(await _unchanged(base_url, mailboxes, messages, calls))
     return {"plain": plain, "polls": polls}
 
 
 async def _plain(client: AsyncClient, calls: int) -> float:
-    """Return the processor's seconds for one call, 32 at a time like the polls."""
+    """Return the processor's seconds for one call."""
     left = iter(_boxes(calls))
 
     async def work() -> None:
         for email in left:
             await client.list_messages(email)
 
+    gc.collect()
     cpu = time.process_time()
-    await asyncio.gather(*(work() for _ in range(32)))
+    await asyncio.gather(*(work() for _ in range(_AT_ONCE)))
     return (time.process_time() - cpu) / calls
 
 
-async def _unchanged(client: AsyncClient, mailboxes: int, messages: int, calls: int) -> float:
-    """Return the processor's seconds for one poll, in which nothing is new."""
-    async with client.watch(*_boxes(mailboxes)) as watch:
+async def _unchanged(base_url: str, mailboxes: int, messages: int, calls: int) -> float:
+    """Return the processor's seconds for one poll, in which nothing is new, at the pace that the client chooses."""
+    transport = _Counting(base_url, hurry=_HURRY)
+    async with (
+        AsyncClient("benchmark-key", transport=transport) as client,
+        client.watch(*_boxes(mailboxes)) as watch,
+    ):
         for _ in range(mailboxes * messages):
             await anext(watch)
-        before, cpu = watch.health.polls, time.process_time()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(max(1.5, calls / 1_000)):
-                await anext(watch)  # nothing comes
-        return (time.process_time() - cpu) / (watch.health.polls - before)
+        gc.collect()
+        before, cpu = transport.requests, time.process_time()
+        await transport.more(calls)
+        return (time.process_time() - cpu) / (transport.requests - before)
 
 
 class _Counting(AiohttpTransport):
@@ -130,10 +152,12 @@ class _Counting(AiohttpTransport):
 
     Args:
         base_url: The service's address.
+        hurry: How fast its clock runs.
     """
 
-    def __init__(self, base_url: str) -> None:
+    def __init__(self, base_url: str, *, hurry: float = 1.0) -> None:
         super().__init__(base_url)
+        self._hurry = hurry
         self.requests, self._wanted, self._reached = 0, 0, asyncio.Event()
 
     async def request(self, request: Request, *, timeout: float, max_bytes: int) -> Response:
@@ -142,6 +166,14 @@ class _Counting(AiohttpTransport):
         if self.requests == self._wanted:
             self._reached.set()
         return await super().request(request, timeout=timeout, max_bytes=max_bytes)
+
+    def now(self) -> float:
+        """Return the time of a clock that is in a hurry."""
+        return super().now() * self._hurry
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait on the same clock."""
+        await super().sleep(seconds / self._hurry)
 
     async def more(self, requests: int) -> None:
         """Wait until so many more requests have begun."""
@@ -189,15 +221,20 @@ async def crowd(client: AsyncClient, *, mailboxes: int, seconds: float, number: 
 
 _TASKS: Final[dict[str, Callable[..., Awaitable[dict[str, Any]]]]] = {
     "deliveries": deliveries,
-    "processor": processor,
     "fleet": fleet,
     "crowd": crowd,
 }
 
+_WITH_TRANSPORTS: Final[dict[str, Callable[..., Awaitable[dict[str, Any]]]]] = {
+    "processor": processor,
+    "steady": steady,
+}
+"""Tasks that make their own clients."""
+
 
 async def _main(task: str, base_url: str, arguments: dict[str, Any]) -> None:
-    if task == "steady":
-        print(json.dumps(await steady(base_url, **arguments)))
+    if task in _WITH_TRANSPORTS:
+        print(json.dumps(await _WITH_TRANSPORTS[task](base_url, **arguments)))
         return
     async with AsyncClient("benchmark-key", base_url=base_url) as client:
         print(json.dumps(await _TASKS[task](client, **arguments)))

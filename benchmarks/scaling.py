@@ -36,7 +36,7 @@ def measures(*, short: bool) -> list[Measure]:
         for run in rounds.values():
             run()  # opens the connections
         samples = interleaved(rounds, 1 if short else ROUNDS)
-    rows = [_row(number, samples) for number in numbers]
+    rows = [_row(number, numbers[-2], samples) for number in numbers]
     goals = [
         Goal(
             f"CPU per poll, {number:,} / {numbers[-2]:,} mailboxes at once",
@@ -49,9 +49,15 @@ def measures(*, short: bool) -> list[Measure]:
     return [Measure("Polls of many mailboxes at once", rows, goals, BARE)]
 
 
-def _row(number: int, samples: dict[str, list[Sample]]) -> Row:
+def _row(number: int, usual: int, samples: dict[str, list[Sample]]) -> Row:
+    """Return what a poll costs, and how that compares with the usual number of mailboxes, for both clients."""
     mine, bare = ([sample.cpu_each for sample in samples[f"{name}, {number:,}"]] for name in (CLIENT, BARE))
-    figures = {"CPU µs/poll": median(mine) * 1e6, "bare aiohttp": median(bare) * 1e6}
+    figures = {
+        "CPU µs/poll": median(mine) * 1e6,
+        "bare aiohttp": median(bare) * 1e6,
+        f"x {usual:,} mailboxes": _compared(samples, CLIENT, number, usual).median,
+        f"bare aiohttp, x {usual:,} mailboxes": _compared(samples, BARE, number, usual).median,
+    }
     return Row(f"{number:,} mailbox{'es' if number > 1 else ''}", figures, ratio(mine, bare))
 
 
