@@ -226,6 +226,8 @@ def test_where_threads_are_patched_calls_work_beside_each_other(service: Sandbox
     """Ten green threads have their answers, though uvloop, which would hang there, is installed or even asked for."""
     if find_spec(patched_by) is None:
         pytest.skip(f"{patched_by} is not installed")
+    if asked:
+        pytest.importorskip(asked)
     ended = run_script(PATCHED[patched_by] + IN_GREEN_THREADS, uvloop=False, **where(service), TEMPMAILG_LOOP=asked)
     assert ended == Ended(0, ["10 free 0"], "")
 
