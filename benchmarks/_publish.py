@@ -30,6 +30,8 @@ HEADLINES: Final = (
 OTHERS: Final = "invitations of other projects"
 """What the extraction's figures call the invitations that are scored apart."""
 
+_WRONG: Final = {"false": "an answer where there is none", "wrong": "another answer"}
+
 KINDS: Final = (("code", "codes", "scores"), ("link", "links", "scores"), ("link", "invitations", OTHERS))
 """What is found: how the figures call it, how people do, and where the figures stand."""
 
@@ -59,9 +61,9 @@ def found(results: Results) -> str:
         for label, its in _extractors(judged[part], kind):
             title = f"**{name}**" if label == "tempmailg" else f"{name}, {_code(label)}"
             lines.append(f"| {title} | {_short(its['precision'])} | {_short(its['recall'])} |")
-    misses = "; ".join(f"{name}: {_misses(judged[part][f'{kind}: misses'])}" for kind, name, part in KINDS)
-    notes = f"In brackets: Wilson's 95 % interval; families drawn again. What goes wrong: {misses}."
-    return "\n".join([said, "", *lines, "", notes])
+    misses = ";\n".join(f"{name}: {_misses(judged[part][f'{kind}: misses'])}" for kind, name, part in KINDS)
+    notes = "In brackets: Wilson's 95 % interval, and that of a bootstrap over families. What goes wrong, in mails:"
+    return "\n".join([said, "", *lines, "", notes, f"{misses}."])
 
 
 def _extractors(scores: Results, kind: str) -> Iterator[tuple[str, Results]]:
@@ -80,7 +82,7 @@ def _misses(misses: Mapping[str, int]) -> str:
     """Count what goes wrong, without what spoke for an answer that should not have been."""
     found: Counter[str] = Counter()
     for why, count in misses.items():
-        found[why if why.startswith("missed") else why.partition(":")[0]] += count
+        found[why if why.startswith("missed") else _WRONG[why.partition(":")[0]]] += count
     return ", ".join(f"{why.removeprefix('missed: ')} ({count})" for why, count in found.items()) or "nothing"
 
 
