@@ -101,16 +101,33 @@ def leave_to_the_system() -> None:
 
 
 def leave(status: int) -> NoReturn:
-    """Exit without the interpreter's own end, which is left to the development mode (``-X dev``): it warns of leaks.
+    """Exit without the interpreter's own end, unless somebody waits for that.
 
     That end takes all modules apart, which is a twentieth of the time of a call. And it stops each other thread
     wherever it is, and waits for ever if it needs a lock that such a thread holds: that of an import, where a signal
-    came while the thread of a sandbox or of a client began.
+    came while the thread of a sandbox or of a client began. The development mode (``-X dev``) waits for it, to warn of
+    leaks, and so does a program that runs the command within itself: a profiler, a debugger, a test.
     """
-    if _ending.number is None and sys.flags.dev_mode:
+    caller = sys._getframe(1)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - nothing public loads as little
+    if _ending.number is None and (sys.flags.dev_mode or _is_run_by_a_program(caller)):
         sys.exit(status)
     atexit._run_exitfuncs()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - nothing public does what libraries ask for
     os._exit(status)
+
+
+def _is_run_by_a_program(main: FrameType) -> bool:
+    """Return whether anything but a script's own lines or ``python -m`` has called the command.
+
+    Args:
+        main: The frame of the command's outermost function.
+    """
+    outside = main.f_back
+    if outside is None or outside.f_code.co_name != "<module>":
+        return True
+    while (outside := outside.f_back) is not None:
+        if outside.f_globals.get("__name__") != "runpy":
+            return True
+    return False
 
 
 @contextmanager

@@ -125,9 +125,10 @@ class _Reports:
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Point a failed test at its own line, and add to its report what arrived in its mailbox."""
-        if call.when != "call" or not _is_ours(item):
+        if call.when == "teardown" or not _is_ours(item):
             return (yield)
-        item.config.stash[_TESTS] = item.config.stash.get(_TESTS, 0) + 1
+        if call.when == "call":
+            item.config.stash[_TESTS] = item.config.stash.get(_TESTS, 0) + 1
         if call.excinfo is not None and not item.config.getoption("fulltrace", default=False):
             _end_at_the_users_line(call.excinfo.tb)
         report = yield

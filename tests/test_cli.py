@@ -509,8 +509,10 @@ def test_a_bug_is_called_one(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> N
     assert "this is a bug (RuntimeError: by the test)" in outcome.stderr
 
 
-def test_no_command_survives_a_reader_that_left(shell: Shell, address: str) -> None:
-    """A broken pipe ends a command without a word."""
+@pytest.mark.parametrize("unbuffered", [None, "1"], ids=["as usual", "PYTHONUNBUFFERED"])
+def test_no_command_survives_a_reader_that_left(shell: Shell, address: str, unbuffered: str | None) -> None:
+    """A broken pipe ends a command without a word, but never with the status of success."""
+    shell.set(PYTHONUNBUFFERED=unbuffered)
     for _ in range(3):
         shell.sandbox.deliver(address, subject="x" * 900, text="y" * 200_000)
     with shell.start("messages", "--json") as process:

@@ -268,6 +268,17 @@ def test_a_full_disk_below_stdout_is_one_line(shell: Shell, command: str) -> Non
     assert stderr == "tempmailg: stdout: No space left on device\n"
 
 
+@pytest.mark.parametrize("unbuffered", ["", "1"], ids=["as usual", "PYTHONUNBUFFERED"])
+def test_an_answer_that_is_cut_is_an_error(shell: Shell, unbuffered: str) -> None:
+    """A file that takes only the beginning of an answer, as a disk does that fills up, is no success."""
+    address = shell.answer("new")
+    shell.sandbox.deliver(address, text="x" * 100_000)
+    limited = f"export PYTHONUNBUFFERED={unbuffered}; ulimit -f 20; tempmailg messages --json >cut"
+    status, stdout, stderr = _in_shell(shell, limited)
+    assert 0 < (shell.home / "cut").stat().st_size < 100_000
+    assert (status, stdout, stderr) == (1, "", "tempmailg: stdout: File too large\n")
+
+
 def test_the_sandbox_ends_when_nobody_can_be_told(shell: Shell) -> None:
     """A sandbox whose ready line could not be written says that, not that its ports are taken."""
     line = "tempmailg sandbox --port 0 --smtp-port 0 -q >/dev/full"

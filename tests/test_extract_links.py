@@ -292,6 +292,10 @@ class TestIntent:
             ("Invitación enviada", "Tu invitación a Ruth fue enviada.", "Abrir", "c/Tq93kPzw1"),
             ("Ihre Einladung wurde versendet", "Ihre Einladung an Ruth wurde versendet.", "Öffnen", "c/Tq93kPzw1"),
             ("Ruth came", "Ruth accepted your invitation. Say hello.", "Say hello", "c/Tq93kPzw1"),
+            ("An exclusive invitation for you", "Discover the new oars.", "Discover", "c/Tq93kPzw1"),
+            ("A special invitation", "We invite you to our sale: all oars 20 % off.", "Save now", "c/Tq93kPzw1"),
+            ("Invitation: Training @ Mon", "When: Mon 1 Jun 10:00. Joining info:", "c-meet", "Tq9-kPzw-w1k"),
+            ("Training", "You have been invited to the following event.", "Training", "event?eid=Tq93kPzw1"),
         ],
     )
     def test_what_only_speaks_of_inviting_is_no_invitation(

@@ -127,6 +127,28 @@ def test_it(tempmailg_mailbox, tempmailg_sandbox):
     assert "482913" not in arrivals.partition("short test summary")[0]
 
 
+def test_a_failed_setup_shows_what_arrived(run_pytest: Run, tmp_path: Path) -> None:
+    """A fixture that signs up and waits for mail fails with the same report as a test, and counts as no test."""
+    (tmp_path / "test_it.py").write_text(
+        """
+import pytest
+
+@pytest.fixture
+def signed_up(tempmailg_client, tempmailg_mailbox, tempmailg_sandbox):
+    tempmailg_sandbox.deliver(tempmailg_mailbox, subject="Welcome", text="No code today", sender="a@b.example")
+    tempmailg_client.wait_for_code(tempmailg_mailbox, timeout=0)
+
+def test_it(signed_up):
+    pass
+""",
+        encoding="utf-8",
+    )
+    run = run_pytest()
+    assert outcome(run) == "1 error", run.stdout + run.stderr
+    assert "a@b.example  'Welcome', 13 characters of text" in run.stdout
+    assert "_client.py" not in run.stdout.partition("what arrived")[0]
+
+
 LIVE = """
 import pytest
 

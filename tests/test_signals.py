@@ -179,6 +179,29 @@ def test_a_command_ends_at_once_and_in_good_order(options: list[str]) -> None:
     assert ended.stdout.splitlines() == ["exit function", *(["taken apart"] if options else [])]
 
 
+def test_a_program_around_a_command_goes_on_after_its_end(shell: Shell) -> None:
+    """A profiler writes its profile, and a test that runs the command within itself goes on."""
+    code = """if True:
+        import sys
+        from tempmailg.__main__ import main
+
+        def test():
+            sys.argv = ["tempmailg", "domains", "--json"]
+            try:
+                main()
+            except SystemExit as end:
+                print("goes on after", end.code)
+
+        test()
+    """
+    profile = shell.home / "profile"
+    for program in (["-m", "cProfile", "-o", str(profile), "-m", "tempmailg", "domains"], ["-c", code]):
+        ended = subprocess.run([sys.executable, *program], capture_output=True, text=True, timeout=LIMIT, check=False)
+        assert (ended.returncode, ended.stderr) == (0, "")
+    assert profile.stat().st_size > 0
+    assert ended.stdout.endswith("goes on after 0\n")
+
+
 def test_a_command_looks_for_garbage_only_while_it_works() -> None:
     """Nothing that is imported becomes garbage; a watch or a sandbox that runs for days makes some."""
     ended = run_script("""

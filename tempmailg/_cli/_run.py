@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from contextlib import suppress
@@ -41,6 +42,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """
     output = OutputOptions()
     _open_missing_streams()
+    _write_answers_whole()
     _never_fail_to_print()
     status = _guarded(list(sys.argv[1:] if arguments is None else arguments), output)
     _drop_unwritten()
@@ -151,6 +153,17 @@ def _open_missing_streams() -> None:
         sys.stdout = open(os.open(os.devnull, os.O_RDONLY), "w", closefd=False)  # noqa: SIM115 - it stays open
     if sys.stderr is None:  # pyright: ignore[reportUnnecessaryComparison] - it is None after 2>&-
         sys.stderr = open(os.open(os.devnull, os.O_WRONLY), "w", closefd=False)  # noqa: SIM115 - it stays open
+
+
+def _write_answers_whole() -> None:
+    """Let stdout take a text whole or fail, with `PYTHONUNBUFFERED` as well: a container's image often sets that.
+
+    Unbuffered, a stream passes a text to the system once and does not ask how much of it was taken, so an answer would
+    be cut where the disk is full or the reader leaves, and nobody would know. All that is printed is flushed anyway.
+    """
+    raw = getattr(sys.stdout, "buffer", None)
+    if isinstance(raw, io.FileIO):
+        sys.stdout = io.TextIOWrapper(io.BufferedWriter(raw), sys.stdout.encoding, sys.stdout.errors)
 
 
 def _drop_unwritten() -> None:
