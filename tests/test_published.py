@@ -46,9 +46,6 @@ DECIDED = {
     },
     "tempmailg/README.md": {
         "32 MiB": "the limits of what `render` embeds, and of what a watch holds",
-        "250 KB": "the newsletters for which the limits of extraction are made",
-        "1 MB": "how much of a mail is read",
-        "50 ms": "the goal for any mail, which benchmarks/extraction.py measures",
         "6 s": "the arrivals that a client assumes before it has seen any",
         "95 %": "the same",
         "40 s": "the same",
