@@ -244,7 +244,7 @@ PARTS: Final[Mapping[str, Mapping[str, Callable[[Results], str]]]] = {
         "goals": goals,
         "scores": scores,
         **{name: tables(name) for name in ("waiting", "fleet", "download", "extraction", "sandbox")},
-        **{name: tables(name) for name in ("startup", "command", "plugin", "scaling", "memory", "server")},
+        **{name: tables(name) for name in ("turns", "startup", "command", "plugin", "scaling", "memory", "server")},
     },
 }
 """What is made from the results: the parts of each manual by the names of their markers."""

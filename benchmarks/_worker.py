@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import importlib.util
 import json
 import os
@@ -21,6 +22,8 @@ from benchmarks._harness import Sample
 from benchmarks._mail import MAILBOX
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from benchmarks._contestants import AsyncList, Contestant, List
 
 __all__ = ["Worker", "why_not"]
@@ -30,29 +33,47 @@ EXTRA_PACKAGES: Final = Path(__file__).parent / ".niquests"
 
 
 class Worker:
-    """A contestant in its process, as the parent sees it.
+    """A contestant in its process, or several that take turns there, as the parent sees them.
 
     Args:
         name: The contestant's name.
         base_url: Where the API stands.
         concurrency: How many calls run at once.
         threads: Whether the blocking client makes them, in so many threads; otherwise one event loop does.
+        loop: The module that makes the event loop.
+        beside: Other contestants in the same process.
     """
 
-    def __init__(self, name: str, base_url: str, *, concurrency: int, threads: bool = False) -> None:
-        how = "threads" if threads else "tasks"
-        command = [sys.executable, "-m", "benchmarks._worker", name, base_url, how, str(concurrency)]
+    def __init__(
+        self,
+        name: str,
+        base_url: str,
+        *,
+        concurrency: int,
+        threads: bool = False,
+        loop: str = "asyncio",
+        beside: Sequence[str] = (),
+    ) -> None:
+        how = "threads" if threads else loop
+        command = [sys.executable, "-m", "benchmarks._worker", base_url, how, str(concurrency), name, *beside]
+        self._smallest = max(concurrency, 8)
         environment = os.environ | {"PYTHONPATH": os.pathsep.join(_search_path(CONTESTANTS[name]))}
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
         )
         self.fields = self._receive()["fields"]
 
-    def run(self, calls: int) -> Sample:
-        """Let it make that many calls."""
+    def run(self, calls: int, contestant: int = 0) -> Sample:
+        """Let a contestant, the first or one beside it, make that many calls."""
         assert self._process.stdin
-        print(calls, file=self._process.stdin, flush=True)
+        print(contestant, calls, file=self._process.stdin, flush=True)
         return Sample(**self._receive())
+
+    def round_of(self, seconds: float, contestant: int = 0) -> Callable[[], Sample]:
+        """Return a function that lets a contestant make as many calls as take about so many seconds."""
+        self.run(self._smallest, contestant)  # opens the connections
+        several = int(seconds / self.run(self._smallest, contestant).wall_each) // self._smallest * self._smallest
+        return partial(self.run, max(self._smallest, several), contestant)
 
     def _receive(self) -> dict[str, Any]:
         assert self._process.stdout
@@ -113,29 +134,37 @@ def _plain(message: Any) -> dict[str, Any]:  # noqa: ANN401 - each contestant ha
 
 def main() -> None:
     """Serve the parent until it closes our input."""
-    name, base_url, how, concurrency = sys.argv[1:]
-    contestant = CONTESTANTS[name]
-    for module in contestant.hides:
+    base_url, how, concurrency, *names = sys.argv[1:]
+    contestants = [CONTESTANTS[name] for name in names]
+    loop = None if how == "threads" else importlib.import_module(how).new_event_loop  # before it may be hidden
+    for module in {module for contestant in contestants for module in contestant.hides}:
         sys.modules[module] = None  # type: ignore[assignment] # an import of it now fails as if it were missing
-    if "uvloop" in contestant.needs:
+    if "uvloop" in contestants[0].needs:
         os.environ["TEMPMAILG_LOOP"] = "uvloop"
-    if how == "tasks":
-        asyncio.run(_serve_async(contestant, base_url, int(concurrency)))
-    else:
-        _serve_blocking(contestant, base_url, int(concurrency))
+    if loop is None:
+        _serve_blocking(contestants[0], base_url, int(concurrency))
+        return
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(_serve_async(contestants, base_url, int(concurrency)))
 
 
-async def _serve_async(contestant: Contestant, base_url: str, concurrency: int) -> None:
-    assert contestant.asynchronous
-    async with contestant.asynchronous(base_url) as listed:
-        _report({"fields": fields_of(await listed(MAILBOX)) if contestant.typed else None})
+async def _serve_async(contestants: Sequence[Contestant], base_url: str, concurrency: int) -> None:
+    async with contextlib.AsyncExitStack() as clients:
+        ways = [await clients.enter_async_context(_opened(each, base_url)) for each in contestants]
+        _report({"fields": fields_of(await ways[0](MAILBOX)) if contestants[0].typed else None})
         for line in sys.stdin:  # blocks the loop, and is meant to: nothing may run between two rounds
-            calls = int(line)
+            contestant, calls = map(int, line.split())
+            listed = ways[contestant]
             begun = time.perf_counter(), time.process_time()
             await asyncio.gather(
                 *(_list_often(listed, f"box{task}@example.com", calls // concurrency) for task in range(concurrency))
             )
             _report_sample(calls // concurrency * concurrency, begun)
+
+
+def _opened(contestant: Contestant, base_url: str) -> contextlib.AbstractAsyncContextManager[AsyncList]:
+    assert contestant.asynchronous
+    return contestant.asynchronous(base_url)
 
 
 async def _list_often(listed: AsyncList, mailbox: str, times: int) -> None:
@@ -148,7 +177,7 @@ def _serve_blocking(contestant: Contestant, base_url: str, threads: int) -> None
     with contestant.blocking(base_url) as listed, ThreadPoolExecutor(threads) as pool:
         _report({"fields": fields_of(listed(MAILBOX)) if contestant.typed else None})
         for line in sys.stdin:
-            each = int(line) // threads
+            each = int(line.split()[1]) // threads
             begun = time.perf_counter(), time.process_time()
             if threads == 1:  # no hand-over to a pool
                 _block_often(listed, each)

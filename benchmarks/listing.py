@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from contextlib import ExitStack
-from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +14,7 @@ from benchmarks._server import running_server
 from benchmarks._worker import Worker, why_not
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from benchmarks._harness import Sample, Spread
 
@@ -102,17 +101,9 @@ def _samples(
         }
         _check_that_all_read_the_same(workers)
         seconds = 0.001 if rounds < ROUNDS else ROUND_SECONDS
-        rounds_of = {name: _round_of(worker, concurrency, seconds) for name, worker in workers.items()}
+        rounds_of = {name: worker.round_of(seconds) for name, worker in workers.items()}
         samples = interleaved(rounds_of, rounds)
     return samples, [f"{name} did not take part: {reason}" for name, reason in absent.items()]
-
-
-def _round_of(worker: Worker, concurrency: int, seconds: float) -> Callable[[], Sample]:
-    """Return a function that lets a contestant make as many calls as take about so many seconds."""
-    smallest = max(concurrency, 8)
-    worker.run(smallest)  # opens the connections
-    several = int(seconds / worker.run(smallest).wall_each) // smallest * smallest
-    return partial(worker.run, max(smallest, several))
 
 
 def _check_that_all_read_the_same(workers: Mapping[str, Worker]) -> None:

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
     from tempmailg import AsyncClient
     from tempmailg.sandbox import Sandbox
 
-# A shell starts the background jobs of a script with SIGINT ignored. Tests press Ctrl-C, here and in child processes.
+# A shell starts the background jobs of a script with SIGINT ignored, and `nohup` ignores SIGHUP. Tests press Ctrl-C and
+# close terminals, here and in child processes.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if os.name == "posix" and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # The same examples every time, and no example that fails because the machine was busy.
 settings.register_profile("tempmailg", deadline=None, derandomize=True)

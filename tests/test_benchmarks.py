@@ -87,6 +87,17 @@ def test_contestants_do_the_same_work() -> None:
     assert len(read[0]) == 50
 
 
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_contestants_take_turns_in_one_process(loop: str) -> None:
+    """Both make their calls on the loop that was asked for, and each is measured alone."""
+    pytest.importorskip(loop)
+    with (
+        running_server() as origin,
+        Worker("tempmailg", origin + PREFIXES[1], concurrency=2, loop=loop, beside=["aiohttp + json"]) as worker,
+    ):
+        assert [worker.run(4).calls, worker.run(6, 1).calls, worker.round_of(0.001, 1)().calls] == [4, 6, 8]
+
+
 def test_rounds_alternate_and_rotate() -> None:
     """Every contestant works once a round, and none always comes first."""
     order: list[str] = []
