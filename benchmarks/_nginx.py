@@ -9,9 +9,10 @@ import socket
 import subprocess
 import tempfile
 import threading
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+
+from benchmarks._ports import await_port, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -56,27 +57,15 @@ http {{
 def _nginx(program: str, root: Path) -> Generator[str]:
     folder = root.parent / "nginx"
     folder.mkdir()
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     (folder / "conf").write_text(CONFIGURATION.format(folder=folder, root=root, port=port))
     process = subprocess.Popen([program, "-p", folder, "-c", folder / "conf"], stderr=subprocess.DEVNULL)
     try:
-        _await_port(port, process)
+        await_port(port, process)
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
         process.wait()
-
-
-def _await_port(port: int, process: subprocess.Popen[bytes]) -> None:
-    while process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise RuntimeError("nginx did not start")
 
 
 @contextlib.contextmanager

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 import tempfile
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from benchmarks._ports import await_port, free_port
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -25,25 +25,12 @@ def running_redis(server: str) -> Generator[tuple[str, int]]:
     Returns:
         A context manager of the server's URL and its process id.
     """
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        port = int(taken.getsockname()[1])
+    port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder]
         with subprocess.Popen([server, *options], stdout=subprocess.DEVNULL) as process:
             try:
-                _wait_for(port)
+                await_port(port, process)
                 yield f"redis://127.0.0.1:{port}/0", process.pid
             finally:
                 process.kill()
-
-
-def _wait_for(port: int) -> None:
-    for _ in range(500):
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except ConnectionRefusedError:
-            time.sleep(0.02)
-        else:
-            return
-    raise RuntimeError("redis-server does not listen within 10 seconds")

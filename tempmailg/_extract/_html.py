@@ -20,6 +20,7 @@ import attrs
 
 from tempmailg._extract._page import MAX_CONTENT, MAX_TEXT, Anchor, Page, visible
 from tempmailg._extract._patterns import Pattern
+from tempmailg._extract._spans import merged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -468,7 +469,7 @@ class _Reader:
             if quoted_from >= 0:
                 self.quoted.append((quoted_from, self.writer.length))
         text = "".join(self.writer.pieces)[:MAX_TEXT]
-        return Page(text, tuple(self.anchors), tuple(self.writer.loud), _joined(self.quoted))
+        return Page(text, tuple(self.anchors), tuple(self.writer.loud), tuple(merged(self.quoted)))
 
     def _open_anchor(self, attributes: dict[str, str]) -> None:
         self._close_anchor()
@@ -532,17 +533,6 @@ class _Reader:
             rules += [rule for rule in possible if rule.fits(name, own, classes.keys())]
         self.left -= compared // _RULES + _WORK["fitting rule"] * len(rules)
         return sorted(rules, key=_weight)[::-1] if len(rules) > 1 else rules
-
-
-def _joined(passages: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """Join passages that overlap, in order."""
-    joined: list[tuple[int, int]] = []
-    for start, end in sorted(passages):
-        if joined and start <= joined[-1][1]:
-            joined[-1] = joined[-1][0], max(joined[-1][1], end)
-        else:
-            joined.append((start, end))
-    return tuple(joined)
 
 
 def _without_at_rules(css: str) -> str:

@@ -12,6 +12,7 @@ from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from tempmailg._extract._lexicon import KEY, UNPARTED, Entry, Kind, fold, lexicon
+from tempmailg._extract._spans import merged
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -104,7 +105,7 @@ class Words:
 
     def __init__(self, text: str, languages: Languages | None, parts: Iterable[tuple[int, int]]) -> None:
         folded = fold(text)
-        self._hits = [hit for start, end in _merged(parts) for hit in _found(folded, languages, start, end)]
+        self._hits = [hit for start, end in merged(parts) for hit in _found(folded, languages, start, end)]
         self._starts = [hit.start for hit in self._hits]
 
     def replace(self, change: Callable[[list[Hit]], list[Hit]]) -> None:
@@ -114,17 +115,6 @@ class Words:
     def between(self, start: int, end: int) -> tuple[Hit, ...]:
         """Return the words that begin in a part of the text."""
         return tuple(self._hits[bisect_left(self._starts, start) : bisect_left(self._starts, end)])
-
-
-def _merged(parts: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Join parts that overlap or touch."""
-    merged: list[tuple[int, int]] = []
-    for start, end in sorted(parts):
-        if merged and start <= merged[-1][1]:
-            merged[-1] = merged[-1][0], max(merged[-1][1], end)
-        else:
-            merged.append((start, end))
-    return merged
 
 
 def _found(folded: str, languages: Languages | None, start: int, end: int) -> list[Hit]:
