@@ -9,7 +9,7 @@ import shlex
 import smtplib
 import subprocess
 import sys
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from email.message import EmailMessage
 from pathlib import Path
@@ -25,7 +25,7 @@ from support.hostile_pages import HOSTILE_PAGES
 from tempmailg.sandbox import Sandbox
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import APIResponse, Browser, Page, Route
 
 NODE_MODULES: Final = "TEMPMAILG_NODE_MODULES"  # the folder that axe-core is installed in
 CODE: Final = "<p>Your verification code is <b>482913</b>.</p>"
@@ -71,6 +71,15 @@ def elsewhere(url: str, sandbox: Sandbox) -> bool:
 def send(sandbox: Sandbox, to: str, message: EmailMessage) -> None:
     with smtplib.SMTP(sandbox.smtp_host, sandbox.smtp_port, timeout=20) as client:
         client.send_message(message, "app@example.org", [to])
+
+
+def until(page: Page, holds: Callable[[], bool]) -> None:
+    """Let the page run until that holds; its policy forbids wait_for_function, which evaluates text."""
+    for _ in range(200):
+        if holds():
+            return
+        page.wait_for_timeout(50)
+    assert holds()
 
 
 def mail(subject: str = "Confirm your address", html: str = CODE) -> EmailMessage:
@@ -155,13 +164,25 @@ def test_five_thousand_messages_stay_few_elements(sandbox: Sandbox, browser: Bro
         top = page.get_by_test_id("messages").evaluate("box => box.scrollTop")
         sandbox.deliver(email, subject="The newest", text="hello")
         page.get_by_text("5001").first.wait_for()
-        for _ in range(200):
-            if page.get_by_test_id("messages").evaluate("box => box.scrollTop") == top + 68:
-                break
-            page.wait_for_timeout(50)  # the page's policy forbids wait_for_function, which evaluates text
-        assert page.get_by_test_id("messages").evaluate("box => box.scrollTop") == top + 68
+        until(page, lambda: page.get_by_test_id("messages").evaluate("box => box.scrollTop") == top + 68)
         page.get_by_test_id("messages").press("Home")
         page.get_by_text("The newest").first.wait_for()
+
+
+def test_mail_that_comes_while_the_list_is_fetched_shows_as_well(sandbox: Sandbox, browser: Browser) -> None:
+    """An answer that was made before the newest mail came is not the last one that the page asks for."""
+    first, second = mailbox(sandbox), mailbox(sandbox)
+    with opened(browser, sandbox) as page:
+        held: list[tuple[Route, APIResponse]] = []
+        page.route("**/messages?*", lambda route: held.append((route, route.fetch())), times=1)
+        sandbox.deliver(first, subject="The first", text="hello")
+        until(page, lambda: bool(held))
+        sandbox.deliver(second, subject="The newest", text="hello")
+        page.get_by_text(f"New mail for {second}").wait_for()
+        route, answer = held[0]
+        route.fulfill(response=answer)
+        page.get_by_test_id("message").get_by_text("The newest").wait_for()
+        assert page.get_by_test_id("message").count() == 2
 
 
 def test_the_keyboard_is_enough(sandbox: Sandbox, browser: Browser) -> None:

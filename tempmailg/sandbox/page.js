@@ -590,15 +590,23 @@ function onPlaceChanged() {
   show();
 }
 
-let refreshing = 0;
+const pause = (milliseconds) => new Promise((resolve) => { setTimeout(resolve, milliseconds); });
 
-// A thousand mails in a second are one look at the list four times a second.
-function refreshSoon() {
-  if (refreshing) return;
-  refreshing = setTimeout(async () => {
+let isStale = false;
+let isRefreshing = false;
+
+// A thousand mails in a second are one look at the list four times a second. What happens while a look is under way may
+// have come too late for it, and is looked at again.
+async function refreshSoon() {
+  isStale = true;
+  if (isRefreshing) return;
+  isRefreshing = true;
+  while (isStale) {
+    await pause(250);
+    isStale = false;
     await refresh();
-    refreshing = 0;
-  }, 250);
+  }
+  isRefreshing = false;
 }
 
 const CHANGES = ["mailbox_created", "mailbox_deleted", "mailbox_expired", "message_delivered", "message_deleted", "mail_refused", "reset", "missed", "ready"];
