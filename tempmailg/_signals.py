@@ -6,7 +6,8 @@ Ctrl-C, the loop may lose the step in which a cancelled task would have ended, a
 Everything else is interrupted where it stands. Whatever comes of that, a thread ends the process when its time is over.
 
 A shell starts the background jobs of a script with SIGINT ignored, so that Ctrl-C reaches the script alone; `nohup`
-does the same with SIGHUP. Both stay ignored. SIGTERM ends the command in any case.
+does the same with SIGHUP. Both stay ignored. SIGTERM ends the command in any case. A signal that is blocked is another
+matter: a program that blocks signals in its threads hands that down to what it starts, and nobody means it.
 """
 
 from __future__ import annotations
@@ -90,6 +91,8 @@ def handle_signals() -> None:
             signal.signal(number, _end)
     signal.signal(signal.SIGTERM, _end)
     sys.unraisablehook = _omitting_interrupts(sys.unraisablehook)
+    if hasattr(signal, "pthread_sigmask"):  # last: one that has waited for this comes now
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGHUP, signal.SIGTERM})
 
 
 def leave_to_the_system() -> None:

@@ -113,6 +113,24 @@ def test_a_sandbox_in_the_background_ends_well(shell: Shell, number: signal.Sign
     assert job.status() == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_command_ends_by_a_signal_that_its_parent_had_blocked(
+    silent_service: socket.socket, number: signal.Signals
+) -> None:
+    """A program that blocks signals hands that down to the commands that it starts, which can be ended all the same."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGHUP, signal.SIGINT})
+    try:
+        command = subprocess.Popen([sys.executable, "-m", "tempmailg", "wait", "a@example.org"], stderr=subprocess.PIPE)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    with command, asked(silent_service):
+        command.send_signal(number)
+        try:
+            assert command.wait(LIMIT) == 128 + number
+        finally:
+            command.kill()
+
+
 MOMENTS = {
     "the command line loads": ("tempmailg.__main__", "_run"),
     "its options are read": ("tempmailg._cli._sandbox_arguments", "sandbox_arguments"),
