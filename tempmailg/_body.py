@@ -27,7 +27,7 @@ def _plain_loads(body: bytes) -> Any:  # noqa: ANN401 - JSON can be anything
 _fast_loads: Callable[[bytes], Any] = _plain_loads
 try:  # the extra `fast`; stricter than the standard library, which therefore has the last word below
     import orjson
-except ModuleNotFoundError:
+except ImportError:  # not installed, or not fit for this interpreter: subinterpreters, as in mod_wsgi, are refused
     pass
 else:
     _fast_loads = orjson.loads

@@ -44,7 +44,7 @@ def wants_uvloop() -> bool:
     """Return whether the environment asks for uvloop, and it is safe to grant it.
 
     Raises:
-        ConfigurationError: ``TEMPMAILG_LOOP`` names no loop, or one that is not installed.
+        ConfigurationError: ``TEMPMAILG_LOOP`` names no loop, or one that is not installed or cannot be loaded.
     """
     wanted = os.environ.get(VARIABLE) or "asyncio"
     if wanted not in ("asyncio", "uvloop"):
@@ -55,7 +55,7 @@ def wants_uvloop() -> bool:
         raise err.ConfigurationError(
             f"{VARIABLE} asks for uvloop, which is not installed: pip install 'tempmailg[fast]'"
         )
-    return _has_real_threads() and _has_descriptors()
+    return _has_real_threads() and _has_descriptors() and _loads_uvloop()
 
 
 def _has_real_threads() -> bool:
@@ -72,4 +72,12 @@ def _has_descriptors() -> bool:
     finally:
         for each in opened:
             os.close(each)
+    return True
+
+
+def _loads_uvloop() -> bool:
+    try:
+        importlib.import_module("uvloop")
+    except ImportError as error:  # it is for another interpreter or system
+        raise err.ConfigurationError(f"{VARIABLE} asks for uvloop, which cannot be loaded: {error}") from None
     return True

@@ -161,6 +161,36 @@ def test_a_loop_that_cannot_be_had_is_a_clear_error(service: Sandbox, asked: str
     assert ended == Ended(0, [answer], "")
 
 
+@pytest.mark.parametrize(
+    ("asked", "printed"),
+    [("", "works"), ("uvloop", "TEMPMAILG_LOOP asks for uvloop, which cannot be loaded: made for another system")],
+)
+def test_what_only_makes_things_faster_is_not_needed_even_if_it_is_broken(
+    service: Sandbox, tmp_path: Path, asked: str, printed: str
+) -> None:
+    """A compiled package may be for another system, and orjson refuses subinterpreters: who did not ask is not hurt."""
+    for name in ("orjson", "uvloop"):
+        (tmp_path / f"{name}.py").write_text("raise ImportError('made for another system')\n")
+    ended = run_script(
+        f"""
+        import sys
+        sys.path.insert(0, {str(tmp_path)!r})
+        from tempmailg import Client, ConfigurationError
+        with Client() as client:
+            try:
+                client.list_domains()
+            except ConfigurationError as error:
+                print(error)
+            else:
+                print("works")
+        """,
+        uvloop=False,
+        **where(service),
+        TEMPMAILG_LOOP=asked,
+    )
+    assert ended == Ended(0, [printed], "")
+
+
 @posix
 def test_without_descriptors_a_call_fails_and_the_next_may_not(run_on_each: Run) -> None:
     """Where no file can be opened, a call raises an error of this package; when some are free again, calls work."""
