@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from tempmailg.transport import Response
 
-__all__ = ["MAX_SHOWN", "clean", "is_html", "loads", "shown"]
+__all__ = ["MAX_SHOWN", "clean", "is_html", "loads", "loads_exactly", "shown"]
 
 MAX_SHOWN: Final = 2_000
 """How many characters of an answer an error keeps."""
@@ -43,7 +43,17 @@ def loads(body: bytes) -> Any:  # noqa: ANN401 - JSON can be anything
     try:
         return _fast_loads(body)
     except ValueError:
-        return json.loads(body)
+        return loads_exactly(body)
+
+
+def loads_exactly(body: bytes) -> Any:  # noqa: ANN401 - JSON can be anything
+    """Return what a body means as JSON; its whole numbers are exact, which orjson's of more than 64 bits are not.
+
+    Raises:
+        ValueError: It is no JSON, or holds a number of too many digits.
+        RecursionError: It is nested too deeply.
+    """
+    return json.loads(body)
 
 
 def is_html(response: Response) -> bool:

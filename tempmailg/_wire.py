@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from attrs import evolve
 
 from tempmailg import _errors as err
-from tempmailg._body import is_html, loads
+from tempmailg._body import is_html, loads, loads_exactly
 from tempmailg._coding import unasked_encoding
 from tempmailg._convert import Decoder
-from tempmailg._fields import as_list
+from tempmailg._fields import PROBLEMS, as_list
 from tempmailg._models import Message, MessageList
 from tempmailg._scalars import expected
 from tempmailg._status import reason_in, rejected, status_error, unusable
@@ -72,7 +72,11 @@ def decode_messages(response: Response) -> tuple[list[Message], list[err.APIResp
     good = [quick(item) for item in items]
     if all(good):
         return good, []  # type: ignore[return-value] # pyright: ignore[reportReturnType] - there is no None in it
-    return _readable_messages(response, items, good)
+    messages, bad = _readable_messages(response, items, good)
+    if not bad and not any(message.problems for message in messages):
+        return messages, bad
+    items = _raised(_raw_messages(response, loads_exactly))  # a code of 20 digits became a float, perhaps
+    return _readable_messages(response, items, [quick(item) for item in items])
 
 
 def _readable_messages(
@@ -99,6 +103,8 @@ def _message_list(response: Response) -> MessageList:
 
 def _value(response: Response, kind: type[T]) -> T:
     value, problem = _decoder.read(_raised(_raw_value(response)), kind, "data")
+    if value is None or getattr(value, PROBLEMS, None):
+        value, problem = _decoder.read(_raised(_raw_value(response, loads_exactly)), kind, "data")
     if value is None:
         raise unusable(response, problem)
     return value
@@ -140,12 +146,12 @@ def _raised(found: T | err.TempMailError) -> T:
     return found
 
 
-def _raw_value(response: Response) -> Any:  # noqa: ANN401 - JSON can be anything
-    return _field(response, "data")
+def _raw_value(response: Response, read: Callable[[bytes], Any] = loads) -> Any:  # noqa: ANN401 - JSON can be anything
+    return _field(response, "data", read)
 
 
-def _raw_messages(response: Response) -> list[Any] | err.TempMailError:
-    found = _field(response, "messages")
+def _raw_messages(response: Response, read: Callable[[bytes], Any] = loads) -> list[Any] | err.TempMailError:
+    found = _field(response, "messages", read)
     if type(found) is list:
         return found  # pyright: ignore[reportUnknownVariableType] - JSON can be anything
     if isinstance(found, err.TempMailError):
@@ -162,8 +168,8 @@ def _raw_nothing(response: Response) -> err.TempMailError | None:
     return envelope if isinstance(envelope, err.TempMailError) else None
 
 
-def _field(response: Response, name: str) -> Any:  # noqa: ANN401 - JSON can be anything
-    envelope = _failure(response) or _envelope(response)
+def _field(response: Response, name: str, read: Callable[[bytes], Any]) -> Any:  # noqa: ANN401 - JSON can be anything
+    envelope = _failure(response) or _envelope(response, read)
     if isinstance(envelope, err.TempMailError):
         return envelope
     return envelope[name] if name in envelope else unusable(response, f"the field {name!r} is missing")
@@ -173,9 +179,9 @@ def _failure(response: Response) -> err.TempMailError | None:
     return None if 200 <= response.status < 300 else status_error(response)
 
 
-def _envelope(response: Response) -> dict[str, Any] | err.TempMailError:
+def _envelope(response: Response, read: Callable[[bytes], Any] = loads) -> dict[str, Any] | err.TempMailError:
     try:
-        answer = loads(response.body)
+        answer = read(response.body)
     except (UnicodeDecodeError, json.JSONDecodeError):
         return _not_json(response, err.UnreadableResponseError)
     except (ValueError, RecursionError):  # too many digits, too deep: nobody sends that by accident

@@ -177,6 +177,18 @@ def test_a_size_may_arrive_in_several_spellings(size: object) -> None:
     assert read(attachments=[{"name": "x", "size": size}]).attachments[0].size == 91
 
 
+@pytest.mark.parametrize("digits", ["18446744073709551616", "-9223372036854775809", "1" * 250])
+def test_a_number_for_text_may_have_any_number_of_digits(digits: str) -> None:
+    """It is its decimal text with either decoder, also where it would be a float in the one; so nothing is left out."""
+    number = int(digits)
+    odd = {"id": number, "subject": number, "attachments": [{"name": number}]}
+    listed = decoded(endpoints.list_messages(BOX), {"messages": [message(), message(**odd)]})
+    assert [each.id for each in listed] == [MESSAGE_ID, digits]
+    assert (listed.unreadable, listed[1].subject, listed[1].attachments[0].name) == ((), digits, digits)
+    found = read(**odd)
+    assert (found.subject, found.problems) == (digits, ())
+
+
 def test_the_texts_of_a_file_may_arrive_as_numbers() -> None:
     """A file called 2024 of the type 7 is that file, and knows its message, even if that is called 5."""
     found = read(id=5, attachments=[{"name": 2024, "extension": 7, "url": 1}])
