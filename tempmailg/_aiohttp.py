@@ -63,6 +63,13 @@ PROBATION: Final = 0.02
 """Seconds that a connection must have stood idle before a POST trusts it, where none is known to be kept: a server that
 closes after each answer without announcing it does so a moment later."""
 
+CAUTION: Final = 4
+"""How much longer that is after each time that the server has hung up on a kept connection instead of answering: some
+close a while after each answer."""
+
+MOST_CAUTION: Final = 50
+"""How many times `PROBATION` it is at most."""
+
 PIECE: Final = 64 * 1024
 """Bytes of an answer that are received at a time: see `read_in_pieces`."""
 
@@ -244,8 +251,8 @@ class AiohttpTransport:
                 ssl=self._ssl,
                 **self._proxy_options,
             )
-        except aiohttp.ServerDisconnectedError:
-            attempt.was_hung_up_on()
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            attempt.was_hung_up_on(in_good_order=isinstance(error, aiohttp.ServerDisconnectedError))
             raise
         finally:
             _current_attempt.reset(token)
@@ -397,16 +404,18 @@ class _Connector(ConnectionPool):
     Attributes:
         keeps: Whether the server keeps connections: it does if it answers on a kept one, it does not if one is found
             closed, and None means that the pool has seen neither.
+        caution: How many times `PROBATION` a connection must have stood idle.
     """
 
     keeps: bool | None = None
+    caution: int = 1
 
     def may_use(self, key: ConnectionKey) -> bool:
         """Return whether the attempt may use the kept connection whose turn it is."""
         if self.keeps:
             return True
         attempt = _current_attempt.get()
-        return attempt is None or attempt.is_safe or self.idle_of_oldest(key) >= PROBATION
+        return attempt is None or attempt.is_safe or self.idle_of_oldest(key) >= PROBATION * self.caution
 
     def is_usable(self, connection: Connection) -> bool:
         """Return whether nothing came in on a kept connection since its last answer.
@@ -533,11 +542,12 @@ class _Attempt:
         if self.is_on_kept_connection or (self.pool.keeps is None and _announces_keeping(answer)):
             self.pool.keeps = True
 
-    def was_hung_up_on(self) -> None:
-        """Take in that the server closed the connection instead of answering."""
+    def was_hung_up_on(self, *, in_good_order: bool) -> None:
+        """Take in that the server closed or reset the connection instead of answering."""
         if self.pool is not None and self.is_on_kept_connection:
             self.pool.keeps = False
-        if self.receipt is not None and self.receipt.shows_nothing_taken():
+            self.pool.caution = min(MOST_CAUTION, CAUTION * self.pool.caution)
+        if in_good_order and self.receipt is not None and self.receipt.shows_nothing_taken():
             self.stage = "connecting"
 
     def drop_receipt(self) -> None:

@@ -12,7 +12,7 @@ from typing import Any, cast
 
 import pytest
 from support.checks import impatient, trial
-from support.fault_server import CLOSE, STALL, FaultServer, reply
+from support.fault_server import CLOSE, RESET, STALL, FaultServer, reply
 from support.hanging_up import hanging_up
 
 from tempmailg import AsyncClient, _aiohttp
@@ -181,6 +181,27 @@ async def test_a_post_trusts_a_server_that_announces_that_it_keeps_connections()
         await asyncio.sleep(0.05)
         for _ in range(100):
             await client.create_mailbox()
+
+
+@pytest.mark.parametrize("end", [CLOSE, RESET], ids=["closed", "reset"])
+async def test_a_post_trusts_a_kept_connection_less_readily_after_the_server_has_hung_up_on_one(
+    monkeypatch: pytest.MonkeyPatch, end: Any
+) -> None:
+    """A server that closes a while after each answer, whatever that while is, fails one POST, not every second one."""
+
+    def idle_of_oldest(_pool: object, _key: object) -> float:
+        return 1.5 * _aiohttp.PROBATION
+
+    monkeypatch.setattr(_aiohttp._Connector, "idle_of_oldest", idle_of_oldest)
+    server = FaultServer([CREATED], [end], [CREATED])
+    async with server, AsyncClient("key", base_url=server.base_url) as client:
+        await client.create_mailbox()
+        with pytest.raises(err.APIConnectionError):
+            await client.create_mailbox()
+        assert server.connections == 1
+        for _ in range(3):
+            await client.create_mailbox()
+    assert server.connections == 4
 
 
 async def test_a_post_that_was_read_is_not_sent_again_whatever_the_end_looks_like(
