@@ -320,6 +320,15 @@ class TestStructure:
         [
             "Your code is 481902. The earlier code 770155 is no longer valid.",
             "Hello, your new code is 481902.\n\n> Your code is 770155.\n",
+            "之前的验证码770155已失效,新的验证码为481902。",
+            "770155 kodunun süresi doldu. Yeni kodunuz: 481902",
+            "A 770155 kód lejárt. Az új kód: 481902",
+            "Koden 770155 har gått ut. Din nya kod är 481902.",
+            "Platnost kódu 770155 vypršela. Váš nový kód je 481902.",
+            "Koodi 770155 on vanhentunut. Uusi koodisi on 481902.",
+            "O código 770155 expirou. Use o novo código: 481902.",
+            "이전 인증번호 770155은 만료되었습니다. 새 인증번호는 481902입니다.",
+            "Термін дії коду 770155 закінчився. Новий код: 481902",
         ],
     )
     def test_a_code_that_counts_no_more_yields(self, text: str) -> None:
@@ -355,11 +364,21 @@ class TestBank:
             "Kod SMS: 481902. Operacja z 14-09-2028, kwota 318,40 PLN, rachunek ...5512.",
             "Никому не сообщайте код 481902. Покупка 318,40 RUB, карта *5512.",
             "[은행] 인증번호 [481902] 를 입력하세요. 결제금액 31,000원",
+            "Tide: usa 481902 per confermare la ricarica di 31 € sul numero 347 5512345. Pratica 7701550.",
+            "Fala: kod 481902 potwierdza doładowanie 31 zł numeru 600 551 234.",
+            "รหัสยืนยันการเติมเงิน 100 บาท คือ 481902 ห้ามบอกผู้อื่น",
         ],
     )
     def test_its_code_is_found(self, text: str) -> None:
         """The code is the one that is asked for or named, whatever numbers stand around it."""
         assert _code(text, "Confirm") == "481902"
+
+    @pytest.mark.parametrize("sender", ["Blue Mobile", "Tide Account"])
+    def test_the_name_of_the_sender_describes_nothing(self, sender: str) -> None:
+        """A sender called after what a number may be of does not make the number behind its name one of these."""
+        text = f"{sender}: 481902 is your code to confirm the payment of 31 EUR."
+        found = _extract.find_code(text, is_html=False, subject="Top-up", sender_name=sender)
+        assert found == "481902"
 
     @pytest.mark.parametrize(
         ("subject", "text"),

@@ -340,6 +340,9 @@ class TestIntent:
             ("Hesabınız etkinleştirildi", "Giriş yap"),
             ("Ваш адрес подтверждён", "Войти"),
             ("您的邮箱已验证", "登录"),
+            ('New reply in "Password reset does not work"', "View topic"),
+            ("Neue Antwort auf „Login geht nicht“", "Zum Thema"),
+            ("Nouvelle réponse : « Connexion impossible »", "Voir le sujet"),
         ],
     )
     def test_a_notice_has_no_link_to_follow(self, subject: str, button: str) -> None:

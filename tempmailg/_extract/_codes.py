@@ -280,9 +280,16 @@ def _is_described(span: Span, text: str, words: Words) -> bool:
     if not naming or naming[-1].kind & (_CODE | Kind.SECRET) or not naming[-1].kind & (Kind.OTHER | Kind.LABEL):
         return False
     short = naming[-1].end - naming[-1].start < _SHORT_LABEL and text[naming[-1].start : naming[-1].end].islower()
-    if short and not (len(naming) > 1 and _JOINER.fullmatch(text, naming[-2].end, naming[-1].start)):
+    if short and not _is_joined(naming, text):
         return False
     return _DESCRIBED.fullmatch(text, naming[-1].end, span.start) is not None
+
+
+def _is_joined(naming: Sequence[Hit], text: str) -> bool:
+    """Whether the last of some words makes one name with the one before it: `user id`, but not `kod är`."""
+    if len(naming) == 1 or naming[-2].kind & _CODE:
+        return False
+    return _JOINER.fullmatch(text, naming[-2].end, naming[-1].start) is not None
 
 
 def _is_numbered(span: Span, text: str, hits: Sequence[Hit]) -> bool:
@@ -349,7 +356,7 @@ def _objections(span: Span, text: str, around: Context, hits: _Hits) -> Iterator
         yield DIALLED
     if any(hit.kind & Kind.SAMPLE and not _is_in_name(hit, text) for hit in hits.before):
         yield SAMPLE
-    if _is_void(span, hits):
+    if _is_void(span, text, hits):
         yield VOID
     if kinds_of(hits.before) & _CODE and _is_cited(span, text, around):
         yield CITED
@@ -367,7 +374,9 @@ def _is_in_name(hit: Hit, text: str) -> bool:
 
 def _is_asked_for(span: Span, text: str, around: Context, hits: _Hits) -> bool:
     """Whether the words right before a span ask to type it: `Enter KXRT-QWLM`, or alone below such a line."""
-    if span.shape not in _CLEAR_SHAPES or kinds_of((*hits.after, *hits.following)) & Kind.OTHER:
+    after = kinds_of(hits.after)
+    other = after if after & Kind.ACT else after | kinds_of(hits.following)
+    if span.shape not in _CLEAR_SHAPES or other & Kind.OTHER:
         return False
     asking = [hit for hit in hits.before if hit.kind & Kind.ENTER]
     if asking and not _DECORATION.sub("", text[asking[-1].end : span.start]):
@@ -375,12 +384,15 @@ def _is_asked_for(span: Span, text: str, around: Context, hits: _Hits) -> bool:
     return around.alone and bool(kinds_of(hits.lead) & Kind.ENTER)
 
 
-def _is_void(span: Span, hits: _Hits) -> bool:
+def _is_void(span: Span, text: str, hits: _Hits) -> bool:
     """Whether its own sentence says that a code counts no more; one about other codes does not."""
-    if any(hit.kind & Kind.VOID and span.start - hit.end <= _BESIDE for hit in hits.before):
+    before = next((hit for hit in reversed(hits.before) if hit.kind & Kind.VOID), None)
+    if before and span.start - before.end <= _BESIDE and not _CLAUSE.ready.search(text, before.end, span.start):
         return True
     void = next((hit for hit in hits.after if hit.kind & Kind.VOID), None)
-    return void is not None and not any(hit.kind & _CODE and hit.start < void.start for hit in hits.after)
+    return void is not None and not any(
+        hit.kind & _CODE and span.end + 1 < hit.start < void.start for hit in hits.after
+    )
 
 
 def _is_cited(span: Span, text: str, around: Context) -> bool:
@@ -488,11 +500,13 @@ def _subject_doubts(subject: str, kinds: int, text: str) -> Iterator[Clue]:
 
 
 def _is_trade(subject: str, kinds: int, text: str, languages: Languages | None) -> bool:
-    """Whether a message names an amount, and its subject is about something else, or nothing asks to type a code."""
+    """Whether a message names an amount, and is about something else, or speaks of an approval and asks to type none."""
     if not names_amount(text[:_START]):
         return False
-    asking = Kind.ENTER | Kind.LIMITS | Kind.OTP
-    return bool(kinds & Kind.OTHER) or not kinds_of(find_words(f"{subject} {text[:_START]}", languages)) & asking
+    if kinds & Kind.OTHER:
+        return True
+    said = kinds_of(find_words(f"{subject} {text[:_START]}", languages))
+    return bool(said & Kind.APPROVED) and not said & (Kind.ENTER | Kind.LIMITS | Kind.OTP)
 
 
 _NAMES = frozenset({NAMED_DIRECTLY, NAMED_HERE, NAMED_BEFORE, NAMED_AFTER, NAMED_PASSWORD, NAMED_NUMBER, TYPED_HERE})
