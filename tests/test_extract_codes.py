@@ -124,6 +124,21 @@ class TestNames:
     @pytest.mark.parametrize(
         "text",
         [
+            "Twój kod do zatwierdzenia operacji nr 7701550 to 481902.",
+            "Per confermare l'operazione n. 7701550 digita il codice di sicurezza 481902.",
+            "Le code de la démarche n° 7701550 est le 481902.",
+            "Digite 481902 no aplicativo para confirmar seu acesso. Protocolo 7701550.",
+            "Introduce 481902 en la pantalla para verificar tu identidad. Solicitud 7701550.",
+            "Gib 481902 in der App ein, um deine Identität zu bestätigen. Vorgang 7701550.",
+        ],
+    )
+    def test_a_short_word_for_number_describes_what_stands_behind_it(self, text: str) -> None:
+        """`operation no. N` is no code, whatever the operation is called; a Portuguese `no` is no number."""
+        assert _code(text, "Sign in") == "481902"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
             "The password of account 55120987 was changed yesterday.",
             "Das Passwort zum Konto 55120987 wurde heute geändert.",
             "Le mot de passe du compte 55120987 a été modifié.",
@@ -174,6 +189,43 @@ class TestNames:
         """Promotions, parcels, postal codes, errors, receipts, examples and citations hold no code to type."""
         assert _code(text, subject) is None
 
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "We send codes such as 481902.",
+            "Our codes have six digits, e.g. 481902.",
+            "Geben Sie Codes niemals weiter. Sie haben sechs Stellen, z. B. 481902.",
+            "Nuestros códigos tienen seis cifras, p. ej. 481902.",
+        ],
+    )
+    def test_an_example_is_no_code(self, text: str) -> None:
+        """Words for examples are known with the dots of their abbreviations."""
+        assert _code(text, "Codes") is None
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Your code for Example Store is 481902.",
+            "Ihr Bestätigungscode bei der Beispiel GmbH lautet 481902.",
+            "Örnek Mağaza doğrulama kodunuz: 481902",
+            "El código para pagar 31,50 EUR en Tienda Ejemplo es 481902.",
+        ],
+    )
+    def test_a_shop_may_be_called_an_example(self, text: str) -> None:
+        """A word for an example is a name where it stands beside another name."""
+        assert _code(text) == "481902"
+
+    @pytest.mark.parametrize(
+        ("subject", "text"),
+        [
+            ("A code only for you", "25% off everything.\n\nEnter this code to confirm your price:\n\nSPRING25\n"),
+            ("Sana özel kod", "%25 indirim\n\nÖdeme sayfasında bu kodu gir:\n\nBAHAR25\n"),
+        ],
+    )
+    def test_a_word_with_a_number_is_a_coupon_beside_a_percentage(self, subject: str, text: str) -> None:
+        """What saves a percentage is typed as well, but by no means to sign in."""
+        assert _code(text, subject) is None
+
 
 class TestCandidates:
     """What may be a code by its characters."""
@@ -191,6 +243,9 @@ class TestCandidates:
             ("Code: 48-190-2", "481902"),
             ("Code: 4 – 8 – 1 – 9", "4819"),
             ("Your code is KX7Q\u200c-\u200c29TW", "KX7Q-29TW"),
+            ("Code: 481-902-73", "48190273"),
+            ("您的登录验证码是481902,5分钟内有效,请勿告知他人。", "481902"),
+            ("您正在转账1310.00元,动态密码为481902,请勿泄露。", "481902"),
         ],
     )
     def test_marks_are_no_letters_and_groups_may_be_uneven(self, text: str, code: str) -> None:
@@ -228,6 +283,11 @@ class TestCandidates:
         """A code in the subject is found when the text has none."""
         assert _code(text, subject) == "481902"
 
+    def test_the_text_may_ask_to_type_the_code_of_the_subject(self) -> None:
+        """A code that the subject names is believed where the text says no more than what to do with it."""
+        text = "Cześć Mara,\nktoś zakłada konto na ten adres. Jeśli to Ty, podaj kod w aplikacji.\n\nPozdrawiamy"
+        assert _code(text, "481902 to Twój kod Tidepool") == "481902"
+
 
 class TestStructure:
     """What stands in for a name."""
@@ -260,11 +320,36 @@ class TestStructure:
         [
             "Your code is 481902. The earlier code 770155 is no longer valid.",
             "Hello, your new code is 481902.\n\n> Your code is 770155.\n",
+            "之前的验证码770155已失效,新的验证码为481902。",
+            "770155 kodunun süresi doldu. Yeni kodunuz: 481902",
+            "A 770155 kód lejárt. Az új kód: 481902",
+            "Koden 770155 har gått ut. Din nya kod är 481902.",
+            "Platnost kódu 770155 vypršela. Váš nový kód je 481902.",
+            "Koodi 770155 on vanhentunut. Uusi koodisi on 481902.",
+            "O código 770155 expirou. Use o novo código: 481902.",
+            "이전 인증번호 770155은 만료되었습니다. 새 인증번호는 481902입니다.",
+            "Термін дії коду 770155 закінчився. Новий код: 481902",
         ],
     )
     def test_a_code_that_counts_no_more_yields(self, text: str) -> None:
         """Of two codes, the one that was withdrawn or quoted is not the answer."""
         assert _code(text) == "481902"
+
+    @pytest.mark.parametrize(
+        "html",
+        [
+            "<p>It worked!</p><p>On 3 May 2028, Tidepool wrote:</p><blockquote>Your code is 481902.</blockquote>",
+            "<p>Danke!</p><blockquote><p>Am 3. Mai 2028 schrieb Tidepool:</p><p>Ihr Code ist 481902.</p></blockquote>",
+        ],
+    )
+    def test_the_code_of_an_answered_mail_is_none(self, html: str) -> None:
+        """A quotation that says who wrote it when is a reply's, though the mail holds no other code."""
+        assert _code(html, "Re: Your code", is_html=True) is None
+
+    def test_a_code_may_be_set_as_a_quotation(self) -> None:
+        """A mail that only sets its own code in a block of quotation has no other."""
+        html = "<p>Your code:</p><blockquote>481902</blockquote><p>It is valid for 5 minutes.</p>"
+        assert _code(html, is_html=True) == "481902"
 
 
 class TestBank:
@@ -279,11 +364,21 @@ class TestBank:
             "Kod SMS: 481902. Operacja z 14-09-2028, kwota 318,40 PLN, rachunek ...5512.",
             "Никому не сообщайте код 481902. Покупка 318,40 RUB, карта *5512.",
             "[은행] 인증번호 [481902] 를 입력하세요. 결제금액 31,000원",
+            "Tide: usa 481902 per confermare la ricarica di 31 € sul numero 347 5512345. Pratica 7701550.",
+            "Fala: kod 481902 potwierdza doładowanie 31 zł numeru 600 551 234.",
+            "รหัสยืนยันการเติมเงิน 100 บาท คือ 481902 ห้ามบอกผู้อื่น",
         ],
     )
     def test_its_code_is_found(self, text: str) -> None:
         """The code is the one that is asked for or named, whatever numbers stand around it."""
         assert _code(text, "Confirm") == "481902"
+
+    @pytest.mark.parametrize("sender", ["Blue Mobile", "Tide Account"])
+    def test_the_name_of_the_sender_describes_nothing(self, sender: str) -> None:
+        """A sender called after what a number may be of does not make the number behind its name one of these."""
+        text = f"{sender}: 481902 is your code to confirm the payment of 31 EUR."
+        found = _extract.find_code(text, is_html=False, subject="Top-up", sender_name=sender)
+        assert found == "481902"
 
     @pytest.mark.parametrize(
         ("subject", "text"),
@@ -295,4 +390,23 @@ class TestBank:
     )
     def test_other_numbers_stay_out(self, subject: str, text: str) -> None:
         """Codes of networks, refused codes and tickets are not the answer."""
+        assert _code(text, subject) is None
+
+    @pytest.mark.parametrize(
+        ("subject", "text"),
+        [
+            ("Receipt 55120987", "Amount 4.70 GBP. Card ending 5512, auth code 481902. Terminal ID 77015500."),
+            ("Your transfer is on its way", "Amount: USD 1,310.00. Confirmation 7701550. Authorization code 481902."),
+            ("Operación realizada", "Importe: 1.310,00 EUR. Operación 7701550. Código de autorización 481902."),
+            (
+                "交易提醒",
+                (
+                    "您尾号5512的卡于今日在潮汐书店消费131.70元,授权码481902,商户编号7701550。"
+                    "如有疑问,欢迎在工作时间联系我行客服中心,感谢您一直以来的支持。"
+                ),
+            ),
+        ],
+    )
+    def test_what_a_receipt_says_was_approved_asks_for_nothing(self, subject: str, text: str) -> None:
+        """Beside an amount, the number of an approval is a code only where something asks to type it."""
         assert _code(text, subject) is None

@@ -19,7 +19,7 @@ from tempmailg._extract._context import REACH, Context, read_context
 from tempmailg._extract._lexicon import Kind, fold
 from tempmailg._extract._patterns import Pattern
 from tempmailg._extract._shapes import Shape, Span, find_spans, find_tokens, to_ascii
-from tempmailg._extract._typed import user_names, without_names, without_typed
+from tempmailg._extract._typed import names_amount, user_names, without_names, without_typed
 from tempmailg._extract._words import EVERYWHERE, Hit, Languages, Words, find_words, kinds_of, languages_of
 
 if TYPE_CHECKING:
@@ -120,8 +120,9 @@ _DIGITS = frozenset({Shape.DIGITS_6, Shape.DIGITS_4_TO_8, Shape.GROUPED, Shape.S
 _CLAUSE = Pattern(r"[,;，、؛،]")
 _JOINER = re.compile(r"[ '’-]*")
 _DESCRIBED = re.compile(r"[ \t.]*[#№]?[ \t]*")
+_YEAR = re.compile(r"(?<!\d)20\d\d(?!\d)")
+_NUMBERED = re.compile(r"(?<!\w)[^\W\d_]{4,} \Z")
 _PRICE = re.compile(r"%")
-_AMOUNT = Pattern(r"[$€£¥₹₽₩₺₫₪]\s?\d|\d\s?[€$£₽₺₫₪]")
 _DIALLED = re.compile(r"#|,,")
 _DIALLING = re.compile(r",,\d")
 _ORIGIN_BOUND = re.compile(r"^@[\w.-]++ #(\S{4,32})(?: [^\n]*+)?\Z", re.MULTILINE)
@@ -185,9 +186,11 @@ def find(mail: Mail, fits: Callable[[str], bool] | None = None) -> list[Finding]
         _Searched("text", without_names(without_typed(text), names), mail.loud, mail.quoted),
     )
     spans = [_spans(place.text, fits) for place in places]
+    if fits is None and _PRICE.search(f"{subject}{text[:_START]}"):
+        spans = [[span for span in found if span.shape is not Shape.WORD_NUMBER] for found in spans]  # "SPRING25"
     if not any(spans):
         return []
-    if all(_is_inside(span, mail.quoted) for span in spans[1]):
+    if all(_is_inside(span, mail.quoted) for span in spans[1]) and not _is_attributed(text, mail.quoted):
         places = (places[0], places[1]._replace(quoted=()))  # a mail that sets its code as a quotation
     languages = languages_of(f"{subject} {text[:_START]}")
     general = tuple(_mail_clues(subject, text, languages))
@@ -196,15 +199,27 @@ def find(mail: Mail, fits: Callable[[str], bool] | None = None) -> list[Finding]
     return _best_of_each_value(_without_rivals(_with_beginning(findings, text, languages)))
 
 
+def _is_attributed(text: str, quoted: tuple[tuple[int, int], ...]) -> bool:
+    """Whether a line at the first quotation says who wrote it when, as in a reply: `On 3 May 2026, Ann wrote:`."""
+    if not quoted:
+        return False
+    start = quoted[0][0]
+    above = text[max(0, start - REACH) : start].rstrip().rpartition("\n")[2]
+    first = text[start : start + REACH].lstrip().partition("\n")[0].rstrip()
+    return any(line.endswith((":", "：")) and _YEAR.search(line) is not None for line in (above, first))
+
+
 def _with_beginning(findings: list[Finding], text: str, languages: Languages | None) -> list[Finding]:
-    """Let the text say how long a code lasts that stands in the subject."""
+    """Let the text say how long a code lasts that stands in the subject, or what to do with one that is named there."""
     if all(finding.place == "text" for finding in findings):
         return findings
-    if not kinds_of(find_words(text[:_BEGINNING], languages)) & Kind.LIMITS:
+    kinds = kinds_of(find_words(text[:_BEGINNING], languages))
+    typed = bool(kinds & Kind.ENTER and kinds & _CODE)
+    if not typed and not kinds & Kind.LIMITS:
         return findings
     return [
         finding._replace(clues=(*(clue for clue in finding.clues if clue not in {AIMLESS, AIMLESS_WORD}), LIMITED))
-        if finding.place == "subject"
+        if finding.place == "subject" and (kinds & Kind.LIMITS or _NAMES.intersection(finding.clues))
         else finding
         for finding in findings
     ]
@@ -258,13 +273,31 @@ def _line_start(text: str, position: int) -> int:
 def _is_described(span: Span, text: str, words: Words) -> bool:
     """Whether the word right before a number says whose or what it is: `account 4711`, `order no. 4711`."""
     start = max(0, span.start - _LABEL, text.rfind("\n", 0, span.start) + 1, text.rfind("\t", 0, span.start) + 1)
-    naming = [hit for hit in words.between(start, span.start) if hit.kind & _NAMING]
+    hits = words.between(start, span.start)
+    naming = [hit for hit in hits if hit.kind & _NAMING]
+    if naming and naming[-1].kind == Kind.NUMBER and _is_short(naming[-1]):
+        return _is_numbered(span, text, hits)
     if not naming or naming[-1].kind & (_CODE | Kind.SECRET) or not naming[-1].kind & (Kind.OTHER | Kind.LABEL):
         return False
     short = naming[-1].end - naming[-1].start < _SHORT_LABEL and text[naming[-1].start : naming[-1].end].islower()
-    if short and not (len(naming) > 1 and _JOINER.fullmatch(text, naming[-2].end, naming[-1].start)):
+    if short and not _is_joined(naming, text):
         return False
     return _DESCRIBED.fullmatch(text, naming[-1].end, span.start) is not None
+
+
+def _is_joined(naming: Sequence[Hit], text: str) -> bool:
+    """Whether the last of some words makes one name with the one before it: `user id`, but not `kod är`."""
+    if len(naming) == 1 or naming[-2].kind & _CODE:
+        return False
+    return _JOINER.fullmatch(text, naming[-2].end, naming[-1].start) is not None
+
+
+def _is_numbered(span: Span, text: str, hits: Sequence[Hit]) -> bool:
+    """Whether a number is that of something by its own name, which no list holds: `operation no. 4711`."""
+    if not hits[-1].kind & Kind.NUMBER or _DESCRIBED.fullmatch(text, hits[-1].end, span.start) is None:
+        return False
+    named = _NUMBERED.search(text, max(0, hits[-1].start - _NEAR), hits[-1].start)
+    return named is not None and (len(hits) == 1 or hits[-2].end <= named.start())
 
 
 def _floors(spans: Sequence[Span]) -> list[int]:
@@ -283,7 +316,14 @@ def _is_described_after(span: Span, next_start: int, text: str, words: Words) ->
     if text[span.end : span.end + 1] != " " or "\n" in text[span.end : next_start] or next_start == len(text):
         return False
     behind = words.between(span.end, span.end + _NEXT)
-    return bool(behind) and behind[0].start == span.end + 1 and bool(behind[0].kind & (Kind.LABEL | Kind.NUMBER))
+    if not behind or behind[0].start != span.end + 1:
+        return False
+    return bool(behind[0].kind & Kind.LABEL) or bool(behind[0].kind & Kind.NUMBER and not _is_short(behind[0]))
+
+
+def _is_short(hit: Hit) -> bool:
+    """Whether a word is as short as `no` and `nr` are, which stand before a number, never behind it."""
+    return hit.end - hit.start <= _SHORT_LABEL
 
 
 def _word_clues(span: Span, text: str, around: Context, hits: _Hits) -> Iterator[Clue]:
@@ -314,17 +354,29 @@ def _objections(span: Span, text: str, around: Context, hits: _Hits) -> Iterator
         yield PRICES
     if _DIALLED.match(text, span.end):
         yield DIALLED
-    if kinds_of(hits.before) & Kind.SAMPLE:
+    if any(hit.kind & Kind.SAMPLE and not _is_in_name(hit, text) for hit in hits.before):
         yield SAMPLE
-    if _is_void(span, hits):
+    if _is_void(span, text, hits):
         yield VOID
     if kinds_of(hits.before) & _CODE and _is_cited(span, text, around):
         yield CITED
 
 
+def _is_in_name(hit: Hit, text: str) -> bool:
+    """Whether a word begins with a capital, and so does a word beside it: `Example Shop`."""
+    words = text[hit.start : hit.end].split()
+    if not words[-1][0].isupper():
+        return False
+    before = text[max(0, hit.start - _NEAR) : hit.start].split(" ")[-2:]
+    follows = len(words) == 1 and not before[-1] and before[0][:1].isupper() and before[0][-1].isalnum()
+    return follows or (text[hit.end : hit.end + 1] == " " and text[hit.end + 1 : hit.end + 2].isupper())
+
+
 def _is_asked_for(span: Span, text: str, around: Context, hits: _Hits) -> bool:
     """Whether the words right before a span ask to type it: `Enter KXRT-QWLM`, or alone below such a line."""
-    if span.shape not in _CLEAR_SHAPES or kinds_of((*hits.after, *hits.following)) & Kind.OTHER:
+    after = kinds_of(hits.after)
+    other = after if after & Kind.ACT else after | kinds_of(hits.following)
+    if span.shape not in _CLEAR_SHAPES or other & Kind.OTHER:
         return False
     asking = [hit for hit in hits.before if hit.kind & Kind.ENTER]
     if asking and not _DECORATION.sub("", text[asking[-1].end : span.start]):
@@ -332,12 +384,15 @@ def _is_asked_for(span: Span, text: str, around: Context, hits: _Hits) -> bool:
     return around.alone and bool(kinds_of(hits.lead) & Kind.ENTER)
 
 
-def _is_void(span: Span, hits: _Hits) -> bool:
+def _is_void(span: Span, text: str, hits: _Hits) -> bool:
     """Whether its own sentence says that a code counts no more; one about other codes does not."""
-    if any(hit.kind & Kind.VOID and span.start - hit.end <= _BESIDE for hit in hits.before):
+    before = next((hit for hit in reversed(hits.before) if hit.kind & Kind.VOID), None)
+    if before and span.start - before.end <= _BESIDE and not _CLAUSE.ready.search(text, before.end, span.start):
         return True
     void = next((hit for hit in hits.after if hit.kind & Kind.VOID), None)
-    return void is not None and not any(hit.kind & _CODE and hit.start < void.start for hit in hits.after)
+    return void is not None and not any(
+        hit.kind & _CODE and span.end + 1 < hit.start < void.start for hit in hits.after
+    )
 
 
 def _is_cited(span: Span, text: str, around: Context) -> bool:
@@ -422,10 +477,13 @@ def _mail_clues(subject: str, text: str, languages: Languages | None) -> Iterato
         yield SUBJECT_CODE
     if kinds & (_PURPOSE | Kind.OTP) and not (kinds & Kind.OTHER and not kinds & _CODE):
         yield SUBJECT_PURPOSE
+    counted = f"{subject}{text[:_START]}"
+    brief = not _MORE_THAN_BRIEF.match(counted)
     if not kinds & _CODE and (kinds & Kind.OTHER or not kinds & Kind.ACT):
         yield from _subject_doubts(subject, kinds, text)
-    counted = f"{subject}{text[:_START]}"
-    if not _MORE_THAN_BRIEF.match(counted) and not (kinds & Kind.OTHER and not kinds & _CODE):
+        if (kinds & Kind.OTHER or not brief) and _is_trade(subject, kinds, text, languages):
+            yield TRADE
+    if brief and not (kinds & Kind.OTHER and not kinds & _CODE):
         yield SOLE if len(_DECORATION.sub("", counted)) <= _SOLE else BRIEF
     if _DIALLING.search(text):
         yield MEETING
@@ -435,12 +493,20 @@ def _subject_doubts(subject: str, kinds: int, text: str) -> Iterator[Clue]:
     """Yield what speaks against a code in a message whose subject does not announce one."""
     if kinds & Kind.OTHER:
         yield SUBJECT_OTHER
-        if _AMOUNT.ready.search(text, 0, _START):
-            yield TRADE
     elif subject and not kinds & (_PURPOSE | Kind.LABEL):
         yield SUBJECT_SILENT
     if kinds_of(find_words(f"{subject} {text[:_START]}", EVERYWHERE)) & Kind.MEETING:
         yield MEETING
+
+
+def _is_trade(subject: str, kinds: int, text: str, languages: Languages | None) -> bool:
+    """Whether a message names an amount, and is about something else, or speaks of an approval and asks to type none."""
+    if not names_amount(text[:_START]):
+        return False
+    if kinds & Kind.OTHER:
+        return True
+    said = kinds_of(find_words(f"{subject} {text[:_START]}", languages))
+    return bool(said & Kind.APPROVED) and not said & (Kind.ENTER | Kind.LIMITS | Kind.OTP)
 
 
 _NAMES = frozenset({NAMED_DIRECTLY, NAMED_HERE, NAMED_BEFORE, NAMED_AFTER, NAMED_PASSWORD, NAMED_NUMBER, TYPED_HERE})

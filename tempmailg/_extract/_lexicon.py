@@ -44,6 +44,7 @@ class Kind(IntEnum):
     JOIN = 1 << 23
     VIEW = 1 << 24
     POLITE = 1 << 25
+    APPROVED = 1 << 26
 
 
 KEY = 3

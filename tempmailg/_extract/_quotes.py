@@ -51,10 +51,11 @@ def without_quotes(text: str, subject: str) -> str:
 
 
 def misleading(sender_name: str) -> str:
-    """Return the sender's name where its words would mislead ("Order Desk", "Acme Meetings"), else nothing."""
+    """Return the sender's name where its words would mislead ("Order Desk", "Blue Mobile"), else nothing."""
     name = sender_name[:_NAME].strip()
     kinds = kinds_of(find_words(name, None)) if name else 0
-    return "" if not kinds & (Kind.OTHER | Kind.MEETING) or kinds & (Kind.CODE | Kind.OTP | Kind.ACT) else name
+    misleading_kinds = Kind.OTHER | Kind.MEETING | Kind.SAMPLE | (Kind.LABEL if " " in name else 0)
+    return name if kinds & misleading_kinds and not kinds & (Kind.CODE | Kind.OTP | Kind.ACT) else ""
 
 
 def without_name(text: str, name: str) -> str:

@@ -94,7 +94,7 @@ _TOKEN = re.compile(r"\w(?:[\w-]{0,30}\w)?")
 _MAX_TOKENS = 5_000
 
 _GROUPS = {(3, 3), (4, 4), (2, 2, 2), (2, 4), (4, 2), (3, 3, 3), (2, 2, 2, 2)}
-_UNEVEN_GROUPS = {(2, 2), (2, 3), (3, 2), (2, 3, 1), (3, 4), (4, 3), (1, 3, 3), (3, 2, 3)}
+_UNEVEN_GROUPS = {(2, 2), (2, 3), (3, 2), (2, 3, 1), (3, 4), (4, 3), (1, 3, 3), (3, 2, 3), (3, 3, 2)}
 _MIN_DIGITS, _MAX_DIGITS, _MAX_CODE_DIGITS = 4, 10, 8
 _MIN_MIXED, _MAX_MIXED = 4, 12
 _YEARS = range(1900, 2100)
@@ -114,7 +114,7 @@ _LETTER = (
 )
 _MONEY = "$€£¥₹₽₩₺₴₸₫฿₪₦₱"
 _BAD_LEFT = re.compile(rf"(?:{_LETTER}[.–-]?|[+_@&=/\\%~^#]|[#{_MONEY}№§]\s|[{_MONEY}№§]|\d[.,:'’–-])\Z")
-_BAD_RIGHT = re.compile(rf"{_LETTER}|[%°#_@/\\=&+]|\s?[{_MONEY}]|[.,:]\w|[–-]")
+_BAD_RIGHT = re.compile(rf"{_LETTER}|[%°#_@/\\=&+]|\s?[{_MONEY}]|[.,:](?:[0-9_]|{_LETTER})|[–-]")
 _MASKED = re.compile(r"[*•xX]{2}[ -]?\Z")
 
 
@@ -140,9 +140,14 @@ def _numerals(text: str) -> Iterator[Span]:
     for found in islice(_NUMERAL.finditer(text), _MAX_MATCHES):
         start, numeral = found.start(), found[0]
         shape = _numeral_shape(numeral)
+        end = start + len(numeral)
         if shape is None and (six := _SIX_AND_MORE.fullmatch(numeral)):
-            start, numeral, shape = start + six.start("six"), six["six"], Shape.DIGITS_6
-        if shape and not _glued(text, start, start + len(numeral)):
+            numeral, shape = six["six"], Shape.DIGITS_6
+            end = start + len(numeral)
+        elif shape is None and _UNITS.match(text, end) and (parted := _PARTED_BY_COMMA.fullmatch(numeral)):
+            numeral = parted["code"]
+            shape = _digits_shape(numeral)
+        if shape and not _glued(text, start, end):
             yield Span(start, start + len(numeral), _JOINER.sub("", numeral), shape)
     for found in _HALVES.finditer(text) if "\t" in text else ():
         yield Span(found.start(), found.end(), found[0].replace("\t", ""), Shape.HALVES)
@@ -150,6 +155,9 @@ def _numerals(text: str) -> Iterator[Span]:
 
 _SIX_AND_MORE = re.compile(r"(?P<six>\d{6}) \d{1,2}")
 """Six digits beside a number of minutes: two numbers, though only a space stands between them."""
+_PARTED_BY_COMMA = re.compile(r"(?P<code>\d{4,8}),\d{1,2}")
+_UNITS = re.compile("(?![元圓円원])[\u3005-\u9fff\uac00-\ud7af]")
+"""What makes two numbers of digits that only a comma parts: `482913,5分钟`, but not of an amount."""
 
 
 def _numeral_shape(numeral: str) -> Shape | None:

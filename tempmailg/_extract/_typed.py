@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _MONEY = "$€£¥₹₽₩₺₴₸₫฿₪₦₱₡₲₵₼₾"
+_MONEY_WORDS = frozenset("元圓円원")
 _NUMBER = r"(?:\d{1,3}(?:[ .,'’]\d{3}){1,4}(?:[.,]\d{1,2})?|\d{1,15}(?:[.,]\d{1,2})?)"
 _MAX_NAMES = 8
 _MAX_NUMBERED = 6_000
@@ -184,6 +185,16 @@ def _edges(kind: str) -> tuple[frozenset[str], frozenset[str]]:
     names = written(kind)
     beginnings = frozenset(name[:2] for name in names) if kind == "currency" else frozenset[str]()
     return beginnings, frozenset(name.rstrip(_LOOSE)[-2:] for name in (*names, *_AFTER_NAME.get(kind, ())))
+
+
+def names_amount(text: str) -> bool:
+    """Whether an amount of money stands in a text, with the sign or the name of a currency."""
+    if any(map(text.__contains__, _MONEY)) and _AMOUNT.ready.search(text):
+        return True
+    before, after = _neighbours(_DIGITS.sub("0", text))
+    if not _MONEY_WORDS.isdisjoint(behind[:1] for behind in after):
+        return True
+    return _may_hold(text, "currency", before, after) and _currency().search(text) is not None
 
 
 def user_names(text: str) -> list[str]:
