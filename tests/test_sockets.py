@@ -127,8 +127,11 @@ def test_an_end_or_a_byte_in_an_idle_connection_is_seen_without_the_event_loop()
     assert is_readable(wire)
 
 
-async def test_a_server_that_hangs_up_after_each_answer_loses_no_request_and_gets_none_twice() -> None:
+async def test_a_server_that_hangs_up_after_each_answer_loses_no_request_and_gets_none_twice(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Two hundred mailboxes back to back are two hundred successes and two hundred requests."""
+    monkeypatch.setattr(_aiohttp, "PROBATION", 60.0)  # however long the server waits for the processor
     async with hanging_up(CREATED) as server, AsyncClient("key", base_url=server.base_url) as client:
         for _ in range(200):
             await client.create_mailbox()
@@ -170,15 +173,16 @@ async def test_a_post_trusts_a_kept_connection_when_the_server_is_known_to_keep_
     assert server.connections == 2
 
 
-async def test_a_post_trusts_a_server_that_announces_that_it_keeps_connections() -> None:
+async def test_a_post_trusts_a_server_that_announces_that_it_keeps_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     """`Connection: keep-alive` is taken at its word until a kept connection is found closed."""
+    monkeypatch.setattr(_aiohttp, "PROBATION", 60.0)  # however long the server waits for the processor
     async with FaultServer([KEPT]) as server, AsyncClient("key", base_url=server.base_url) as client:
         await client.create_mailbox()
         await client.create_mailbox()
     assert server.connections == 1
     async with hanging_up(KEPT) as liar, AsyncClient("key", base_url=liar.base_url) as client:
         await client.create_mailbox()
-        await asyncio.sleep(0.05)
+        await liar.hung_up()
         for _ in range(100):
             await client.create_mailbox()
 

@@ -26,6 +26,7 @@ def serve():
             if connection.recv(65_536):
                 requests += 1
                 connection.sendall(answer)
+        print("closed", flush=True)
 
 threading.Thread(target=serve, daemon=True).start()
 sys.stdin.read()
@@ -38,7 +39,12 @@ class HangingUp:
     """Where the server is, and, once it has ended, how many requests it read."""
 
     base_url: str
+    output: asyncio.StreamReader
     requests: int = 0
+
+    async def hung_up(self) -> None:
+        """Wait until the next connection has been closed: its end has reached the client's kernel then."""
+        assert await self.output.readline() == b"closed\n"
 
 
 @asynccontextmanager
@@ -48,9 +54,9 @@ async def hanging_up(answer: bytes) -> AsyncGenerator[HangingUp]:
         *(sys.executable, "-c", SERVE, answer.hex()), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
     assert process.stdout is not None
-    server = HangingUp(f"http://127.0.0.1:{int(await process.stdout.readline())}/api")
+    server = HangingUp(f"http://127.0.0.1:{int(await process.stdout.readline())}/api", process.stdout)
     try:
         yield server
     finally:
         output, _ = await process.communicate(b"")
-        server.requests = int(output)
+        server.requests = int(output.split()[-1])
