@@ -19,7 +19,7 @@ import anyio
 import pytest
 from attrs import define
 from support.checks import CANARY, trial
-from support.fault_server import RESET, STALL, Answer, FaultServer, Pause, Seen, Step, reply
+from support.fault_server import RESET, STALL, Answer, Do, FaultServer, Pause, Seen, Step, expire, reply
 
 from tempmailg import AsyncClient, Client, _core, _grace
 
@@ -251,12 +251,13 @@ async def test_a_mailbox_whose_making_is_cancelled_is_deleted() -> None:
 
 async def test_a_timeout_around_the_making_stays_one() -> None:
     """Who bounds the block with `asyncio.timeout` gets its TimeoutError, and the mailbox is deleted."""
+    limit = asyncio.timeout(None)
     async with (
-        FaultServer([Pause(0.1), MADE], [reply({"status": True})]) as server,
+        FaultServer([Do(lambda: expire(limit)), Pause(0.05), MADE], [reply({"status": True})]) as server,
         AsyncClient("key", base_url=server.base_url) as client,
     ):
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.05), client.temporary_mailbox():
+            async with limit, client.temporary_mailbox():
                 pytest.fail("the answer came too early")
     assert methods(server) == ["POST", "DELETE"]
 
@@ -302,11 +303,12 @@ async def test_a_scope_of_anyio_that_ends_leaves_no_mailbox_behind() -> None:
 
 async def test_a_scope_of_anyio_that_ends_the_making_leaves_no_mailbox_behind() -> None:
     """The answer that was under way is awaited and its mailbox deleted, although the scope cancels every await."""
+    scope = anyio.CancelScope()
     async with (
-        FaultServer([Pause(0.05), MADE], [Pause(0.05), reply({"status": True})]) as server,
+        FaultServer([Do(scope.cancel), Pause(0.05), MADE], [Pause(0.05), reply({"status": True})]) as server,
         AsyncClient("key", base_url=server.base_url) as client,
     ):
-        with anyio.move_on_after(0.02) as scope:
+        with scope:
             async with client.temporary_mailbox():
                 pytest.fail("the answer came too early")
         assert scope.cancelled_caught
@@ -315,7 +317,7 @@ async def test_a_scope_of_anyio_that_ends_the_making_leaves_no_mailbox_behind() 
 
 async def test_a_deletion_without_an_answer_does_not_hold_a_scope_of_anyio(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second for the clean-up is all: then the scope ends, whether the mailbox is deleted or not."""
-    monkeypatch.setattr(_grace, "GRACE", 0.03)
+    monkeypatch.setattr(_grace, "GRACE", 0.3)
     async with (
         FaultServer([MADE], [STALL]) as server,
         AsyncClient("key", base_url=server.base_url) as client,

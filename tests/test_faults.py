@@ -977,7 +977,7 @@ import tempmailg
 
 async def main(url, bombs):
     async with tempmailg.AsyncClient("key", base_url=url, timeout=0.5, max_retries=0) as client:
-        await client.list_messages("box@example.com")
+        await client.with_options(timeout=30).list_messages("box@example.com")
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         for bomb in range(bombs):
             for read in (get_message, read_attachment):

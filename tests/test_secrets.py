@@ -21,7 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 from support.checks import CANARY, Recorder, assert_hidden, everything_shown_by, listening, trial
-from support.fault_server import RESET, STALL, Answer, FaultServer, head, reply
+from support.fault_server import RESET, STALL, Answer, Do, FaultServer, expire, head, reply
 from support.virtual import VirtualTransport, listing, message
 
 import tempmailg
@@ -131,7 +131,7 @@ async def test_a_server_that_echoes_the_key_cannot_make_it_visible(
     server = FaultServer(answer)
 
     async def run(client: AsyncClient) -> Any:
-        return await client.with_options(max_retries=0, timeout=0.5).list_messages(BOX)
+        return await client.with_options(max_retries=0, timeout=1.0).list_messages(BOX)
 
     outcome = await trial(run, server, monkeypatch, tmp_path, requests=1)
     assert type(outcome.error) is kind, outcome.error
@@ -151,9 +151,11 @@ async def test_a_message_that_cannot_be_read_and_echoes_the_key_does_not_make_it
 
 async def test_a_cancelled_call_shows_no_key_in_any_frame() -> None:
     """The traceback of a time-out around a call shows aiohttp's frames too: the key is in none of their locals."""
-    async with FaultServer([STALL]) as server, AsyncClient(CANARY, base_url=server.base_url) as client:
+    limit = asyncio.timeout(None)
+    answer: Answer = [Do(lambda: expire(limit)), STALL]
+    async with FaultServer(answer) as server, AsyncClient(CANARY, base_url=server.base_url) as client:
         with pytest.raises(TimeoutError) as caught:
-            async with asyncio.timeout(0.1):
+            async with limit:
                 await client.create_mailbox()
         shown = "".join(traceback.TracebackException.from_exception(caught.value, capture_locals=True).format())
         assert "site-packages/aiohttp" in shown

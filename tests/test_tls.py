@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 import trustme
 from support.checks import CANARY, everything_shown_by, trial
-from support.fault_server import RESET, STALL, FaultServer, reply
+from support.fault_server import RESET, STALL, Do, FaultServer, expire, reply
 
 from tempmailg import AsyncClient
 from tempmailg import _errors as err
@@ -247,12 +247,13 @@ async def test_a_proxys_password_is_in_no_frame() -> None:
     """Not even a time-out of the user's own, which shows the frames of aiohttp, gives the proxy's password away."""
     password = "pass-word-of-the-proxy"
     coded = base64.b64encode(f"user:{password}".encode()).decode()
-    async with FaultServer([STALL]) as proxy:
+    limit = asyncio.timeout(None)
+    async with FaultServer([Do(lambda: expire(limit)), STALL]) as proxy:
         url = proxy.base_url.replace("//", f"//user:{password}@").removesuffix("/api")
         async with AsyncClient(CANARY, base_url=f"https://{HOST}/api", proxy=url) as client:
             url = ""
             with pytest.raises(TimeoutError) as caught:
-                async with asyncio.timeout(0.2):
+                async with limit:
                     await list_messages(client)
         assert proxy.requests[0].header("Proxy-Authorization") == f"Basic {coded}"
     shown = list(everything_shown_by(caught.value.__cause__ or caught.value))

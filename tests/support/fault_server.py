@@ -25,6 +25,7 @@ __all__ = [
     "RESET",
     "STALL",
     "Answer",
+    "Do",
     "Drip",
     "Endless",
     "FaultServer",
@@ -32,6 +33,7 @@ __all__ = [
     "Seen",
     "Step",
     "closed_port",
+    "expire",
     "head",
     "reply",
 ]
@@ -54,6 +56,13 @@ class Pause:
 
 
 @frozen
+class Do:
+    """Let something happen at this moment of the exchange: a request has arrived, an answer is half sent."""
+
+    action: Callable[[], object]
+
+
+@frozen
 class Drip:
     """Bandwidth: send `data` in pieces of `size` bytes, `seconds` apart."""
 
@@ -70,7 +79,7 @@ class Endless:
     seconds: float = 0.0
 
 
-Step = bytes | Pause | Drip | Endless | _End
+Step = bytes | Pause | Do | Drip | Endless | _End
 Answer = Sequence[Step]
 
 
@@ -109,6 +118,11 @@ def reply(
     content = json.dumps(payload).encode() if body is None else body
     pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
     return head(status, [*pairs, ("Content-Length", str(len(content)))]) + content
+
+
+def expire(limit: asyncio.Timeout) -> None:
+    """Let the time of a block under `asyncio.timeout(None)` be up now."""
+    limit.reschedule(asyncio.get_running_loop().time())
 
 
 def closed_port() -> int:
@@ -227,6 +241,8 @@ class FaultServer:
                 await writer.drain()
             elif isinstance(step, Pause):
                 await asyncio.sleep(step.seconds)
+            elif isinstance(step, Do):
+                step.action()
             elif isinstance(step, Drip):
                 await _drip(step, writer)
             elif isinstance(step, Endless):
