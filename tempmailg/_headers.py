@@ -29,17 +29,24 @@ def quota_of(headers: AnswerHeaders) -> Quota | None:
     limit, remaining = headers.get("X-RateLimit-Limit"), headers.get("X-RateLimit-Remaining")
     if limit is None or remaining is None:
         return None
-    used, reset = headers.get("X-RateLimit-Used"), headers.get("X-RateLimit-Reset")
     try:
         total, left = integer(limit), integer(remaining)
-        return Quota(
-            limit=total,
-            used=total - left if used is None else integer(used),
-            remaining=left,
-            resets_at=_reset_moment(reset),
-        )
     except MismatchError:
         return None
+    return Quota(
+        limit=total,
+        used=_used(headers.get("X-RateLimit-Used"), total - left),
+        remaining=left,
+        resets_at=_reset_moment(headers.get("X-RateLimit-Reset")),
+    )
+
+
+def _used(text: str | None, otherwise: int) -> int:
+    """Read the used count; one that cannot be read, or is missing, follows from the two others."""
+    try:
+        return integer(text)
+    except MismatchError:
+        return otherwise
 
 
 def has_quota_and_time(headers: AnswerHeaders) -> bool:

@@ -105,11 +105,12 @@ class Lease:
         """End the lease; any thread may, any number of times."""
         _process.check_caller()
         with _process.lock:
-            portal, self._portal = self._portal, None
+            portal = self._portal
             first = not self.closed
             self.closed = True
         if first and portal is not None and portal.pid == os.getpid():
             portal.end_lease(self.close_client)
+        self._portal = None  # not before: if an interrupt kept the end from beginning, `__del__` sees to it
 
     def __del__(self) -> None:
         portal = self._portal
@@ -226,9 +227,14 @@ class Portal:
             return None
         leave = self.insist if insists else self.run
         try:
-            return leave(manager.__aexit__, error_type, error, traceback)
+            return leave(self._leave, manager, error_type, error, traceback)
         finally:
-            self._entered.discard(manager)
+            if not insists:
+                self._entered.discard(manager)
+
+    def is_inside(self, manager: AbstractAsyncContextManager[Any]) -> bool:
+        """Return whether a context manager was entered on the loop, and its end has not begun there but can."""
+        return manager in self._entered and not self._stopped
 
     def end_lease(self, close_client: CloseClient) -> None:
         """Close a client; stop with the last one."""
@@ -281,6 +287,18 @@ class Portal:
             log_no_slow_steps(self.loop)
             self._started.set_result(None)
             await self._keeper.sleep_until_stopped()
+
+    async def _leave(
+        self,
+        manager: AbstractAsyncContextManager[Any],
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        if manager not in self._entered:  # it was handed over twice, since an interrupt came in between
+            return None
+        self._entered.discard(manager)
+        return await manager.__aexit__(error_type, error, traceback)
 
     def _stop_unwanted(self, started: Future[None]) -> None:
         if started.exception() is None:

@@ -105,7 +105,12 @@ class _Twin(Generic[ManagerT]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> bool | None:
-        return self._home.leave(self._inner, kind, error, traceback, insists=self._insists)
+        try:
+            return self._home.leave(self._inner, kind, error, traceback, insists=self._insists)
+        except BaseException:
+            if self._insists and self._home.is_inside(self._inner):  # an interrupt came too early for the loop
+                self._home.leave(self._inner, kind, error, traceback, insists=True)
+            raise
 
     def __repr__(self) -> str:
         return f"<Blocking{repr(self._inner)[1:]}"

@@ -810,6 +810,63 @@ with Client(transport=sandbox.transport()) as client:
 
 
 @posix
+@posix
+def test_no_moment_before_the_end_of_a_block_is_handed_over_skips_it(run: Run) -> None:
+    """White-box: an interrupt at each line from the first in the `try` of `__exit__` to the posting of its call."""
+    ended = run(BEFORE_THE_END)
+    assert (ended.status, ended.stderr) == (0, "")
+    assert int(ended.lines[-1]) >= 5  # lines of `_twins` and of `_portal`
+
+
+BEFORE_THE_END = """
+import sys
+from contextlib import asynccontextmanager
+from itertools import count
+from tempmailg import Client, _portal, _twins
+from tempmailg._twins import Block
+
+inside = []
+
+@asynccontextmanager
+async def block():
+    inside.append("block")
+    try:
+        yield
+    finally:
+        inside.pop()
+
+class Interrupt:
+    def __init__(self, line):
+        self.line, self.lines, self.is_over, self.pressed = line, 0, False, False
+
+    def trace(self, frame, event, _):
+        if frame.f_code.co_filename not in (_portal.__file__, _twins.__file__):
+            return None
+        self.is_over |= frame.f_code is _portal._Call.result.__code__
+        if event == "line" and not self.is_over:
+            self.lines += 1
+            if self.lines == self.line:
+                self.pressed = True
+                sys.settrace(None)
+                raise KeyboardInterrupt
+        return self.trace
+
+with Client() as client:
+    for line in count(2):  # the first is that of the `try` itself
+        interrupt = Interrupt(line)
+        try:
+            with Block(client._lease, block()):
+                sys.settrace(interrupt.trace)
+        except KeyboardInterrupt:
+            pass
+        sys.settrace(None)
+        assert not inside, line
+        if not interrupt.pressed:
+            break
+print(line - 1)
+"""
+
+
 def test_ctrl_c_before_an_exit_has_begun_leaves_no_mailbox(run_on_each: Run, service: Sandbox) -> None:
     """A temporary mailbox is deleted though the loop was busy with something else when Ctrl-C came at its end."""
     before = len(service.journal)

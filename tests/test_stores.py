@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import json
 import multiprocessing
+import os
 import pickle
 import sys
 from collections.abc import Iterator
@@ -178,6 +179,16 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match="the store cannot be used"):
         FileStore(tmp_path / "missing" / "seen.log")
     assert path.read_text(encoding="utf-8") == "Dear diary\n"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has neither FIFOs nor devices of these names")
+def test_a_store_in_what_is_no_ordinary_file_is_refused(tmp_path: Path) -> None:
+    """A FIFO would be waited for, and a device read, for ever."""
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "device").symlink_to("/dev/zero")
+    for name in ("fifo", "device"):
+        with pytest.raises(ConfigurationError, match="no ordinary file"):
+            FileStore(tmp_path / name)
 
 
 def test_a_file_store_can_be_sent_to_workers(tmp_path: Path) -> None:

@@ -662,10 +662,11 @@ def test_the_quota_is_read_from_headers_in_any_case() -> None:
 
 
 def test_a_quota_is_completed_where_it_can_be_and_ignored_where_it_is_garbage() -> None:
-    """A missing count follows from the others; a malformed header makes the whole report worthless."""
-    declared = quota(used=None, reset=None)
-    assert declared is not None
-    assert (declared.used, declared.resets_at) == (124, None)
+    """A used count that is missing or malformed follows from the two others, without which there is no report."""
+    for used in (None, "", "many", "9" * 400):
+        declared = quota(used=used, reset=None)
+        assert declared is not None
+        assert (declared.used, declared.resets_at) == (124, None)
     assert quota(limit=None) is None
     assert quota(remaining="many") is None
 

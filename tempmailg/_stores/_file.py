@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
 import time
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ __all__ = ["FileStore"]
 
 MODE: Final = 0o600  # addresses and ids are nobody else's business
 CHUNK: Final = 1024 * 1024  # bytes
+_AT_ONCE: Final = getattr(os, "O_NONBLOCK", 0)  # a FIFO would be waited for; Windows has neither
 WASTE: Final = 1_000  # lines that may be superfluous before the log is written anew
 
 
@@ -120,9 +122,11 @@ class FileStore:
 
     def _catch_up(self) -> None:
         """Read what was appended since the last time; everything, if the log was written anew."""
-        file = os.open(self._path, os.O_RDONLY | os.O_CREAT, MODE)
+        file = os.open(self._path, os.O_RDONLY | os.O_CREAT | _AT_ONCE, MODE)
         try:
             status = os.fstat(file)
+            if not stat.S_ISREG(status.st_mode):
+                raise err.ConfigurationError(f"{self._path} is no ordinary file: give another path")
             if (status.st_dev, status.st_ino) != self._identity or status.st_size < self._size:
                 self._entries, self._size, self._lines = {}, 0, 0
                 self._identity = status.st_dev, status.st_ino
