@@ -139,6 +139,7 @@ class TestAddress:
                 "/confirm?k=Tq93kPzw1",
                 "https://pond.example/confirm?k=Tq93kPzw1",
             ),
+            ("<base href='//pond.example/m/'>", "confirm?k=Tq93kPzw1", "https://pond.example/m/confirm?k=Tq93kPzw1"),
             ("", " https://pond.example/confirm?k=Tq93\n\tkPzw1 ", "https://pond.example/confirm?k=Tq93kPzw1"),
             ("", "confirm?k=Tq93kPzw1", None),
         ],
@@ -348,6 +349,55 @@ class TestIntent:
     def test_a_notice_has_no_link_to_follow(self, subject: str, button: str) -> None:
         """Buttons of what has been done already are for those who did not do it."""
         assert _link(f"<h1>{subject}</h1>{_button('https://pond.example/s/Tq93kPzw1', button)}", subject) is None
+
+    @pytest.mark.parametrize(
+        ("subject", "text", "button"),
+        [
+            ("Your statement is ready", "Log in to see it.", "Log in"),
+            ("Ihr Kontoauszug ist da", "Melden Sie sich an, um ihn zu sehen.", "Anmelden"),
+            ("Tu extracto está disponible", "Inicia sesión para verlo.", "Iniciar sesión"),
+            ("明細のお知らせ", "ログインしてご確認ください。", "ログイン"),
+        ],
+    )
+    def test_the_page_to_sign_in_at_is_no_answer_to_news(self, subject: str, text: str, button: str) -> None:
+        """Where the subject asks for nothing, the entrance of a site is none, whatever counts its readers."""
+        entrance, magic = ("https://pond.example/login?mid=Tq93kPzw1", "https://pond.example/login?token=Tq93kPzw1")
+        assert _link(f"<p>{text}</p>{_button(entrance, button)}", subject) is None
+        assert _link(f"<p>{text}</p>{_button(entrance, button)}", "") == entrance
+        assert _link(f"<p>{text}</p>{_button(magic, button)}", subject) == magic
+
+    @pytest.mark.parametrize(
+        ("subject", "button"),
+        [
+            ("Activate your 20% discount", "Activate now"),
+            ("Aktiviere deine 20 % Rabatt", "Jetzt aktivieren"),
+            ("Activa tu 20 % de descuento", "Activar ahora"),
+            ("Aktywuj rabat 20%", "Aktywuj"),
+        ],
+    )
+    def test_a_discount_is_not_activated_as_an_account_is(self, subject: str, button: str) -> None:
+        """A subject that offers a percentage speaks of a price, though its verb is that of an account."""
+        assert _link(f"<p>…</p>{_button('https://pond.example/a?u=Tq93kPzw1', button)}", subject) is None
+
+    @pytest.mark.parametrize(
+        ("subject", "text", "button"),
+        [
+            ("Welcome! Please confirm your email", "Tap the button.", "Let's go"),
+            ("Willkommen! Bitte bestätige deine E-Mail", "Drück auf den Knopf.", "Los geht's"),
+            ("Bienvenue ! Confirmez votre e-mail", "Appuyez sur le bouton.", "C'est parti"),
+            ("Benvenuto! Conferma la tua email", "Premi il pulsante.", "Andiamo"),
+            ("Witaj! Potwierdź swój e-mail", "Naciśnij przycisk.", "Zaczynamy"),
+            ("Hoş geldin! E-postanı doğrula", "Düğmeye bas.", "Başlayalım"),
+            ("Подтвердите почту", "Нажмите кнопку.", "Начать"),
+            ("メールアドレスの確認をお願いします", "下のボタンを押してください。", "はじめる"),
+        ],
+    )
+    def test_the_subject_may_ask_and_the_text_only_point(self, subject: str, text: str, button: str) -> None:
+        """Where the subject asks to confirm an address, the only link made for the reader is meant."""
+        url, other = "https://pond.example/hello/Tq93kPzw1", "<a href='https://pond.example/more/Lm40aTq93'>…</a>"
+        html = f"<p>{text}</p><a href='{url}'>{button}</a>"
+        assert _link(html, subject) == url
+        assert _link(f"{html}<p>{other}</p>", subject) is None
 
     def test_a_denial_counts_in_its_own_sentence(self) -> None:
         """A paragraph for those who did not ask says nothing about the button below it."""

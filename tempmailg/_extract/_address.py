@@ -60,6 +60,7 @@ _SECRET_NAMES = re.compile(
     re.IGNORECASE,
 )
 
+_ENTRANCE = re.compile(r"(?:log|sign)[-_]?[io]n", re.IGNORECASE)
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _SEPARATORS = re.compile(r"[-_.~+ ]+")
 _WORD = re.compile(r"[A-Za-z]?[a-z]+|[A-Z]+")
@@ -131,6 +132,13 @@ class Address(NamedTuple):
         if words & _table()["avoided"] or (self.path and _FILE.search(self.path[-1])):
             return True
         return bool(words & _table()["beside"]) and not (self.asks or self.hints)
+
+    @property
+    def entrance(self) -> bool:
+        """Whether it is the page where everybody signs in, by its name and by the names of what it carries."""
+        if not self.path or _ENTRANCE.fullmatch(self.path[-1]) is None:
+            return False
+        return not any(_SECRET_NAMES.match(name) for name, _ in self.parameters)
 
     @property
     def owner(self) -> Owner:

@@ -500,7 +500,7 @@ def _subject_doubts(subject: str, kinds: int, text: str) -> Iterator[Clue]:
 
 
 def _is_trade(subject: str, kinds: int, text: str, languages: Languages | None) -> bool:
-    """Whether a message names an amount, and is about something else, or speaks of an approval and asks to type none."""
+    """Whether a message names an amount, and is about something else, or speaks of an approval and of no typing."""
     if not names_amount(text[:_START]):
         return False
     if kinds & Kind.OTHER:

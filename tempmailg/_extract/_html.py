@@ -405,7 +405,8 @@ class _Reader:
         elif name == "a":
             self._open_anchor(attributes)
         elif name == "base" and not self.base:
-            self.base = _LINE_ENDS.sub("", attributes.get("href", "")).strip(_BLANKS)
+            base = _LINE_ENDS.sub("", attributes.get("href", "")).strip(_BLANKS)
+            self.base = f"https:{base}" if base.startswith("//") else base
         elif name == "input" and not look.hidden and _shows_value(attributes):
             self.writer.write(visible(attributes.get("value", "")).strip()[:_MAX_FIELD], loud=look.loud)
 

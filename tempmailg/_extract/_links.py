@@ -64,6 +64,7 @@ PERHAPS_PERSONAL = Clue(0.5, "its address asks for it and carries something")
 DOUBTFULLY_PERSONAL = Clue(-1.0, "its address may be the same for everyone")
 IMPERSONAL = Clue(-6.0, "its address is the same for everyone")
 AVOIDED_ADDRESS = Clue(-4.0, "its address is that of a link nobody has to follow")
+ENTRANCE = Clue(-6.0, "it leads to where everybody signs in, and the subject speaks of nothing like it")
 HOME = Clue(-4.0, "it leads to a home page")
 HOME_OF_READER = Clue(-1.5, "it leads to the reader's home page")
 
@@ -76,6 +77,7 @@ MEETING = Clue(-8.0, "the message invites to a meeting")
 TRADE = Clue(-1.5, "the message speaks of prices")
 MAIL_ASKS = Clue(1.0, "the message begins by asking for it")
 ONLY = Clue(1.0, "the only link of its kind")
+MEANT = Clue(1.0, "the subject names an account or a password, and no other link could be meant")
 INVITED = Clue(2.0, "the message invites, and by no other link")
 SPEAKS_FOR_ITSELF = Clue(2.0, "its address says what the words around it do not")
 ONLY_YES = Clue(1.0, "beside it stands another answer")
@@ -215,15 +217,30 @@ def find(page: Page, text: str, subject: str) -> list[Finding]:
     parts = [(part.start, part.end) for around in arounds for part in around[:3]]
     words = Words(text, languages, [(0, _BEGINNING), *parts])
     general = tuple(_mail_clues(subject, text, words, languages))
-    invites = _invites(_kinds(subject, languages), kinds_of(words.between(0, _BEGINNING)))
+    announced = _kinds(subject, languages)
+    invites = _invites(announced, kinds_of(words.between(0, _BEGINNING)))
+    asked = bool(announced & _ASKING) or invites or not subject.strip()
     findings = [
         Finding(
-            link, (*_word_clues(link, around, words, languages, invites=invites), *_address_clues(link.url), *general)
+            link,
+            (
+                *_word_clues(link, around, words, languages, invites=invites),
+                *_address_clues(link.url, asked=asked),
+                *general,
+            ),
         )
         for link, around in zip(links, arounds, strict=True)
     ]
     found = _with_only(_best_of_each_target(findings))
-    return _with_invited(found) if invites else found
+    if invites:
+        return _with_meant(found, INVITED)
+    return _with_meant(found, MEANT) if _names_account(announced) else found
+
+
+def _names_account(subject: int) -> bool:
+    """Whether a subject asks for something that concerns an account, an address or a password, and nothing else."""
+    asks = subject & Kind.ACT and subject & (Kind.PROOF | Kind.SECRET)
+    return bool(asks) and not subject & (Kind.OTHER | Kind.NOTICE | Kind.DENY)
 
 
 def _invites(subject: int, beginning: int) -> bool:
@@ -258,17 +275,16 @@ def _mail_clues(subject: str, text: str, words: Words, languages: Languages | No
     kinds = _kinds(subject, languages)
     if kinds & Kind.NOTICE:
         yield NOTICE_AND_MORE if kinds & Kind.ACT else NOTICE
-    elif kinds & _ASKING:
-        if not kinds & Kind.OTHER:
-            yield SUBJECT_ASKS
-    elif kinds & Kind.OTHER:
+    elif kinds & _ASKING and not kinds & Kind.OTHER:
+        yield SUBJECT_ASKS
+    elif kinds & Kind.OTHER and (not kinds & _ASKING or _TRADE.search(subject)):
         yield SUBJECT_OTHER
     beginning = kinds_of(words.between(0, _BEGINNING))
     if beginning & _TO_DO:
         yield MAIL_ASKS
     if (kinds | beginning) & Kind.MEETING and not kinds & Kind.ACT:
         yield MEETING
-    if not kinds & _ASKING and _TRADE.search(text, 0, _BEGINNING):
+    if _TRADE.search(text, 0, _BEGINNING) if not kinds & _ASKING else kinds & Kind.OTHER and _TRADE.search(subject):
         yield TRADE
 
 
@@ -336,11 +352,13 @@ def _without_names(text: str, hits: tuple[Hit, ...], *, invites: bool) -> tuple[
     return tuple(hit for hit in hits if hit.start < invited or not text[hit.start : hit.start + 1].isupper())
 
 
-def _address_clues(url: str) -> Iterator[Clue]:
-    """Yield what the address itself says."""
+def _address_clues(url: str, *, asked: bool) -> Iterator[Clue]:
+    """Yield what the address itself says, in a message whose subject asks for something or does not."""
     address = parse(url)
     if address is None:
         return
+    if address.entrance and not asked:
+        yield ENTRANCE
     if address.home:
         yield HOME
     elif not address.path and address.host and not address.asks and not address.hints:
@@ -379,12 +397,12 @@ def _with_only(findings: list[Finding]) -> list[Finding]:
     return sorted(findings, key=lambda finding: -finding.points)
 
 
-def _with_invited(findings: list[Finding]) -> list[Finding]:
-    """Credit the only link of an invitation that is made for its reader, leaving out those nobody has to follow."""
+def _with_meant(findings: list[Finding], clue: Clue) -> list[Finding]:
+    """Credit the only link of a message that is made for its reader, leaving out those nobody has to follow."""
     wanted = [each for each in findings if PERSONAL in each.clues and not _NOT_WANTED.intersection(each.clues)]
     if len(wanted) != 1:
         return findings
-    found = [_with_clue(each, INVITED) if each is wanted[0] else each for each in findings]
+    found = [_with_clue(each, clue) if each is wanted[0] else each for each in findings]
     return sorted(found, key=lambda finding: -finding.points)
 
 
