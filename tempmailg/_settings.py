@@ -40,6 +40,9 @@ _MAX_FLOAT: Final = sys.float_info.max  # whole numbers may be larger
 _MAX_AGENT: Final = 256  # characters: servers refuse headers that are far longer
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 
+# Written out, since a failure may be that no file can be opened any more: then nothing can be imported either.
+_IN_HTML: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
+
 _TELLING: Final = 12  # characters of a key that are too many to show: fewer can be a prefix that all keys share
 
 
@@ -70,9 +73,7 @@ class Secret:
 
         A beginning of the secret goes as well, since a text that was cut short may hold no more of it.
         """
-        from html import escape  # with all the entities of HTML: only failures need them
-
-        letters = [_spellings(letter, escape(letter)) for letter in self._text]
+        letters = [_spellings(letter, _IN_HTML.get(letter, letter)) for letter in self._text]
         beginning = letters[: max(_TELLING, len(letters) // 2)]
         patterns = [re.escape(self._text), "".join(letters), "".join(beginning) + r"\S*"]
         return re.sub("|".join(patterns[: 2 if beginning == letters else 3]), "***", text)
