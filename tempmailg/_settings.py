@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import base64
 import ipaddress
-import math
 import os
 import re
+import sys
 from typing import Final, Literal, NoReturn, SupportsIndex, cast
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -31,12 +31,17 @@ DEFAULT_BASE_URL: Final = "https://v1.tempmailg.com/api"
 
 _VISIBLE_ASCII = re.compile(r"[\x21-\x7e]+")
 _PATH = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*)*")
+_BRACKETED = re.compile(r"\[[0-9A-Fa-f:.]+\](?::[0-9]*)?")  # some releases of Python take more behind the bracket
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _AMBIGUOUS: Final = frozenset("\u00df\u03c2\u200c\u200d")
 """Letters of host names that the two generations of the standard (IDNA 2003 and 2008) send to different hosts."""
+_MAX_FLOAT: Final = sys.float_info.max  # whole numbers may be larger
 _MAX_AGENT: Final = 256  # characters: servers refuse headers that are far longer
 _DEFAULT_PORTS: Final = {"https": 443, "http": 80}
+
+# Written out, since a failure may be that no file can be opened any more: then nothing can be imported either.
+_IN_HTML: Final = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#x27;"}
 
 _TELLING: Final = 12  # characters of a key that are too many to show: fewer can be a prefix that all keys share
 
@@ -68,9 +73,7 @@ class Secret:
 
         A beginning of the secret goes as well, since a text that was cut short may hold no more of it.
         """
-        from html import escape  # with all the entities of HTML: only failures need them
-
-        letters = [_spellings(letter, escape(letter)) for letter in self._text]
+        letters = [_spellings(letter, _IN_HTML.get(letter, letter)) for letter in self._text]
         beginning = letters[: max(_TELLING, len(letters) // 2)]
         patterns = [re.escape(self._text), "".join(letters), "".join(beginning) + r"\S*"]
         return re.sub("|".join(patterns[: 2 if beginning == letters else 3]), "***", text)
@@ -227,8 +230,9 @@ def _split(url: object) -> SplitResult | None:
 def _host_of(parts: SplitResult) -> str:
     """Return the host of a URL in lower case and ASCII, or nothing if no machine can have that name."""
     host = parts.hostname or ""
-    if parts.netloc.rpartition("@")[2].startswith("["):
-        return _ipv6(host)
+    authority = parts.netloc.rpartition("@")[2]
+    if "[" in authority:
+        return _ipv6(host) if _BRACKETED.fullmatch(authority) else ""
     if _AMBIGUOUS & set(host):
         return ""
     try:
@@ -243,7 +247,7 @@ def _host_of(parts: SplitResult) -> str:
 
 def _ipv6(host: str) -> str:
     try:
-        return "" if "%" in host else str(ipaddress.IPv6Address(host))
+        return str(ipaddress.IPv6Address(host))
     except ValueError:
         return ""
 
@@ -271,7 +275,7 @@ def is_loopback(host: str) -> bool:
 
 def check_seconds(what: str, value: float) -> float:
     """Return a positive, finite number of seconds, or refuse it."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value <= _MAX_FLOAT:
         raise ConfigurationError(f"{what} must be a positive number of seconds, not {value!r}")
     return float(value)
 
@@ -287,7 +291,8 @@ def check_user_agent(user_agent: str | None, default: str) -> str:
     """Return a product name that can stand in a header."""
     if user_agent is None:
         return default
-    if not user_agent.isascii() or not user_agent.isprintable() or not user_agent.strip():
+    is_text = isinstance(user_agent, str)  # pyright: ignore[reportUnnecessaryIsInstance] - not every program is checked
+    if not is_text or not user_agent.isascii() or not user_agent.isprintable() or not user_agent.strip():
         raise ConfigurationError("user_agent must be printable ASCII text")
     if len(user_agent) > _MAX_AGENT:
         raise ConfigurationError(f"user_agent must have at most {_MAX_AGENT} characters, not {len(user_agent)}")

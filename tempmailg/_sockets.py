@@ -47,11 +47,14 @@ class Receipt:
 
     @classmethod
     def of(cls, transport: asyncio.BaseTransport | None) -> Receipt | None:
-        """Return the receipt of a connection, or None where the system keeps no such books."""
+        """Return the receipt of a connection, or None where the system has no such books, or no descriptor left."""
         descriptor = -1 if transport is None else _descriptor(transport)
         if descriptor < 0 or sys.platform != "linux":
             return None
-        connection = socket.socket(fileno=os.dup(descriptor))
+        try:
+            connection = socket.socket(fileno=os.dup(descriptor))
+        except OSError:  # the request goes without
+            return None
         try:
             return cls(connection)
         except OSError:  # it is no TCP

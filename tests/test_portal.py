@@ -223,6 +223,29 @@ with Client(max_retries=0) as client:
 """
 
 
+@posix
+def test_without_descriptors_a_failure_is_still_one_of_ours(run_on_each: Run) -> None:
+    """What is done with an error, such as to take the key out of it, needs no file that was not read before."""
+    ended = run_on_each(NO_FILE)
+    assert ended == Ended(0, ["APIConnectionError False"], "")
+
+
+NO_FILE = """
+import resource
+from tempmailg import Client, TempMailError
+
+with Client(base_url="http://127.0.0.1:9/api", max_retries=0) as client:
+    client._lease.portal  # the background thread has what it needs
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        client.create_mailbox()
+    except TempMailError as error:
+        print(type(error).__name__, error.sent)
+    resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+"""
+
+
 def test_without_threads_a_call_fails_and_the_next_may_not(run: Run) -> None:
     """Where no thread can be started, a call raises an error of this package; the next one tries anew."""
     ended = run(NO_THREADS)

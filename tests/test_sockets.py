@@ -105,6 +105,21 @@ def test_only_an_end_that_crossed_the_request_proves_that_it_was_not_taken(
 
 
 @only_on_linux
+def test_without_a_descriptor_to_spare_there_is_no_receipt() -> None:
+    """A POST goes without the proof then, instead of failing with the false word that the mailbox may exist."""
+    import resource  # not on Windows
+
+    here, there = connected()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with here, there:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, limits[1]))
+        try:
+            assert Receipt.of(cast("asyncio.BaseTransport", Wire(here))) is None
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+@only_on_linux
 def test_what_is_no_tcp_connection_has_no_receipt() -> None:
     """Where the kernel counts nothing, a request counts as sent."""
     here, there = socket.socketpair()
