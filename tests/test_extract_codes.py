@@ -139,6 +139,25 @@ class TestNames:
     @pytest.mark.parametrize(
         "text",
         [
+            "Account 55120987\n\n481902 is your one-time code.\n\nReference: 7701550",
+            "Compte 55120987\n\n481902 est votre code à usage unique.",
+            "Contrato 55120987\n\n481902 es tu código de un solo uso.",
+            "Hesap 55120987\n\n481902 tek kullanımlık kodunuzdur.",
+            "접수번호 55120987\n\n481902은 일회용 코드입니다.",
+            "帳戶 55120987\n\n481902 是您的一次性驗證碼。\n\n保單號碼:7701550",
+            "Enter 481902 on the sign-in page. Device 55120987.",
+            "Codul dvs. de verificare este 481902. Dispozitiv 55120987",
+            "رقم الوثيقة 55120987\n\nرمز التحقق الخاص بك هو 481902.\n\nرقم الملف 7701550",
+            "รหัสยืนยันของคุณคือ 481902 เลขที่รายการ 55120987",
+        ],
+    )
+    def test_a_label_describes_only_its_own_number(self, text: str) -> None:
+        """The words of another line or sentence, and what stands before the next number, say nothing of the code."""
+        assert _code(text) == "481902"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
             "The password of account 55120987 was changed yesterday.",
             "Das Passwort zum Konto 55120987 wurde heute geändert.",
             "Le mot de passe du compte 55120987 a été modifié.",

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from tempmailg._extract._clues import Clue
 from tempmailg._extract._context import REACH, Context, read_context
-from tempmailg._extract._lexicon import Kind, fold
+from tempmailg._extract._lexicon import UNPARTED, Kind, fold
 from tempmailg._extract._patterns import Pattern
 from tempmailg._extract._shapes import Shape, Span, find_spans, find_tokens, to_ascii
 from tempmailg._extract._typed import names_amount, user_names, without_names, without_typed
@@ -121,6 +121,10 @@ _CLAUSE = Pattern(r"[,;，、؛،]")
 _JOINER = re.compile(r"[ '’-]*")
 _DESCRIBED = re.compile(r"[ \t.]*[#№]?[ \t]*")
 _YEAR = re.compile(r"(?<!\d)20\d\d(?!\d)")
+_NOTHING = re.compile(r"[\s.#№]*")
+_BEGINS_ANEW = re.compile(f"[{UNPARTED}]")
+"""What a space parts from the sentence before it, where spaces part no words."""
+_DIGIT = re.compile(r"\d")
 _NUMBERED = re.compile(r"(?<!\w)[^\W\d_]{4,} \Z")
 _PRICE = re.compile(r"%")
 _DIALLED = re.compile(r"#|,,")
@@ -316,7 +320,9 @@ def _is_described_after(span: Span, next_start: int, text: str, words: Words) ->
     if text[span.end : span.end + 1] != " " or "\n" in text[span.end : next_start] or next_start == len(text):
         return False
     behind = words.between(span.end, span.end + _NEXT)
-    if not behind or behind[0].start != span.end + 1:
+    if not behind or behind[0].start != span.end + 1 or _BEGINS_ANEW.match(text, behind[0].start):
+        return False
+    if _NOTHING.fullmatch(text, behind[0].end, next_start):
         return False
     return bool(behind[0].kind & Kind.LABEL) or bool(behind[0].kind & Kind.NUMBER and not _is_short(behind[0]))
 
@@ -374,9 +380,8 @@ def _is_in_name(hit: Hit, text: str) -> bool:
 
 def _is_asked_for(span: Span, text: str, around: Context, hits: _Hits) -> bool:
     """Whether the words right before a span ask to type it: `Enter KXRT-QWLM`, or alone below such a line."""
-    after = kinds_of(hits.after)
-    other = after if after & Kind.ACT else after | kinds_of(hits.following)
-    if span.shape not in _CLEAR_SHAPES or other & Kind.OTHER:
+    said = next((hit for hit in (*hits.after, *hits.following) if hit.kind & (Kind.ACT | Kind.OTHER)), None)
+    if span.shape not in _CLEAR_SHAPES or (said and said.kind & Kind.OTHER):
         return False
     asking = [hit for hit in hits.before if hit.kind & Kind.ENTER]
     if asking and not _DECORATION.sub("", text[asking[-1].end : span.start]):
@@ -409,6 +414,8 @@ def _name_clue(span: Span, text: str, around: Context, hits: _Hits) -> Clue | No
     """Return the clue of what a span is called: by the words before it, else after it, else in the next sentence."""
     here = bool(kinds_of(hits.before) & _NAMING)
     part, end = (hits.before, span.start) if here else (hits.lead, around.lead.end)
+    if not here and part and not kinds_of(part) & _CODE and _DIGIT.search(text, part[-1].end, end):
+        part = ()  # the words of the line above name a number of their own
     named = _named_before(part, text, end, _LABEL if here else _HEADING)
     return named or _name_after(span, hits)
 
