@@ -18,6 +18,7 @@ import warnings
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from http.cookies import SimpleCookie
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypedDict, TypeVar
 from weakref import WeakSet
 
@@ -46,6 +47,7 @@ from tempmailg.transport import Response
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from http.cookies import BaseCookie
 
     from aiohttp.client_reqrep import ClientRequest, ConnectionKey
     from aiohttp.connector import Connection
@@ -120,7 +122,7 @@ class AiohttpTransport:
         self._proxy_headers = {} if self.base_url.is_encrypted else self._proxy_options.get("proxy_headers", {})
         self._injected = session
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._pid = 0
+        self._forks = 0  # as `_forks` was when the session was made
         self._streams: WeakSet[_AiohttpStream] = WeakSet()  # those that somebody may still read
 
     def __repr__(self) -> str:
@@ -164,13 +166,14 @@ class AiohttpTransport:
         session, deadlines, turns = self._session_here(), self._deadlines, self._turns
         try:
             with deadlines.within(timeout):
-                if not turns.take():
-                    await turns.wait()
+                turn = turns.take()
                 try:
+                    if turn is not None:
+                        await turn
                     answer = await self._open(session, request, attempt)
                     body = await _read_all(answer, max_bytes)
                 finally:
-                    turns.give_back()
+                    turns.give_back(turn)
         except _READING_TYPES as error:
             failure = attempt.translated(error)
         else:
@@ -265,20 +268,20 @@ class AiohttpTransport:
         session = self._own_session()
         if session is None:
             session = self._session = self._new_session()
-            self._loop, self._pid, self._deadlines = loop, os.getpid(), Deadlines(loop)
+            self._loop, self._forks, self._deadlines = loop, _forks, Deadlines(loop)
             self._turns = Turns(session.connector.limit if session.connector else 0)
             _in_use.add(self)
         elif self._loop is not loop:
             raise err.ConfigurationError(
                 "this client was first used on another event loop: make one on each loop, or use the blocking Client"
             )
-        elif session.closed:
+        elif self._injected is not None and session.closed:  # our own is forgotten as it is closed
             raise _closed_session()
         return session
 
     def _own_session(self) -> aiohttp.ClientSession | None:
         """Return the session, unless it is that of the process from which this one was forked."""
-        if self._session is not None and self._pid != os.getpid():
+        if self._session is not None and self._forks != _forks:
             self._session.detach()  # neither used nor closed here: its connections are the parent's
             self._session = None
             self._streams.clear()
@@ -355,6 +358,17 @@ def _proxy_options(proxy: Proxy | None) -> _ProxyOptions:
 
 _in_use: WeakSet[AiohttpTransport] = WeakSet()
 
+_forks = 0  # that lie between this process and the one that loaded this module; to ask for its id is a system call
+
+
+def _forked() -> None:
+    global _forks  # noqa: PLW0603 - there is one such number in a process
+    _forks += 1
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork
+    os.register_at_fork(after_in_child=_forked)
+
 
 @atexit.register
 def _let_go_at_exit() -> None:
@@ -396,6 +410,13 @@ class _NoCookies(aiohttp.DummyCookieJar):
 
     def update_cookies_from_headers(self, headers: Sequence[str], response_url: URL) -> None:
         """Do nothing."""
+
+    def filter_cookies(self, request_url: URL) -> BaseCookie[str]:  # noqa: ARG002 - its base's
+        """Return none; its base makes a new jar for that each time."""
+        return _NO_COOKIES
+
+
+_NO_COOKIES: Final = SimpleCookie()
 
 
 class _Connector(ConnectionPool):
@@ -463,21 +484,24 @@ def _is_cancelled() -> bool:
 async def _read_all(answer: aiohttp.ClientResponse, max_bytes: int) -> bytes:
     """Read a body, but never more of it than `max_bytes`, counted after decoding."""
     declared = answer.content_length
-    read = decoded(answer.content.readany, answer.headers)
+    content = answer.content
+    read = decoded(content.readany, answer.headers)
+    is_plain = read == content.readany  # of what is decoded, more may follow when all that is coded is there
     chunks: list[bytes] = []
     chunk = b""
     size = 0
     try:
         while declared is None or declared <= max_bytes:
             chunk = await read()
-            if not chunk:
+            if chunk:
+                chunks.append(chunk)
+                size += len(chunk)
+                if size > max_bytes:
+                    break
+            if not chunk or (is_plain and content.at_eof()):
                 if answer.connection is not None:  # aiohttp keeps it for what would follow an upgrade
                     answer.close()
                 return b"".join(chunks)  # most bodies are a single chunk, which is then not even copied
-            chunks.append(chunk)
-            size += len(chunk)
-            if size > max_bytes:
-                break
     except BaseException:  # a cancellation, too: a connection with half an answer in it must not be used again
         answer.close()
         del chunks, chunk  # a traceback may show the locals of its frames

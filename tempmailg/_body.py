@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from tempmailg.transport import Response
 
-__all__ = ["MAX_SHOWN", "clean", "is_html", "loads", "loads_exactly", "shown"]
+__all__ = ["MAX_SHOWN", "clean", "is_html", "loads", "loads_exactly", "plain_loads", "shown"]
 
 MAX_SHOWN: Final = 2_000
 """How many characters of an answer an error keeps."""
@@ -19,12 +19,25 @@ MAX_SHOWN: Final = 2_000
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]+")
 _TOKEN = re.compile(r'("email_token"\s*:\s*)(?:"(?:[^"\\]|\\.)*+"?|[^\s,}]+)')  # the mailbox's secret, as JSON
 
+_SPACE: Final = " \t\n\r"  # what JSON may stand between
+_read_json = json.JSONDecoder().raw_decode  # without the two regular expressions with which json.loads skips space
 
-def _plain_loads(body: bytes) -> Any:  # noqa: ANN401 - JSON can be anything
-    return json.loads(body.decode())  # given bytes, it would first guess which of five encodings they are in
+
+def plain_loads(body: bytes) -> Any:  # noqa: ANN401 - JSON can be anything
+    """Do what `loads` does with the standard library alone, but refuse what begins with space or is not UTF-8.
+
+    Raises:
+        ValueError: It is refused, or as in `loads`.
+        RecursionError: As in `loads`.
+    """
+    text = body.decode()  # given bytes, json.loads would first guess which of five encodings they are in
+    value, end = _read_json(text)
+    if end < len(text) and text[end:].strip(_SPACE):
+        raise ValueError("something stands behind the value")
+    return value
 
 
-_fast_loads: Callable[[bytes], Any] = _plain_loads
+_fast_loads: Callable[[bytes], Any] = plain_loads
 try:  # the extra `fast`; stricter than the standard library, which therefore has the last word below
     import orjson
 except ImportError:  # not installed, or not fit for this interpreter: subinterpreters, as in mod_wsgi, are refused

@@ -6,8 +6,7 @@ import asyncio
 import logging
 import os
 from contextlib import contextmanager, suppress
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeVar, TypeVarTuple
 
 from attrs import field, frozen
 
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Attempt", "CallAttempts", "Caller", "ClientState", "gone_is_fine"]
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 _log = logging.getLogger("tempmailg")
 
@@ -41,6 +41,9 @@ _NO_ASYNCIO: Final = (
     "AsyncClient needs a running asyncio event loop, and there is none here: under trio, use the blocking Client in a"
     " thread (trio.to_thread.run_sync)"
 )
+
+_NO_MORE: Final[Mapping[str, str]] = {}
+"""No headers but those of every request."""
 
 _MAX_MADE: Final = 10_000  # mailboxes that a client has made and knows of; older ones are forgotten
 
@@ -224,7 +227,7 @@ class Caller:
         Raises:
             TempMailError: Every attempt that the rules allow has failed; this is the last failure.
         """
-        return self.fetch(call, {}, self._reader(call))
+        return self.fetch(call, _NO_MORE, self._reader(call))
 
     async def make(self, call: Call[T], undo: Callable[[T], Awaitable[None]]) -> T:
         """Send a call that makes something; cancelled while its request is under way, take back what the answer names.
@@ -239,7 +242,7 @@ class Caller:
         read = self._reader(call)
 
         async def send(attempts: CallAttempts) -> T:
-            request = asyncio.create_task(self._request({}, read, attempts))
+            request = asyncio.create_task(self._request(attempts, _NO_MORE, read))
             try:
                 await asyncio.wait((request,))
                 return request.result()
@@ -254,16 +257,17 @@ class Caller:
 
     def _reader(self, call: Call[T]) -> Callable[[Response], T]:
         """Return what decodes the answer to a call; a mailbox that the call has made is remembered as this client's."""
+        read = wire.reader_of(call)
         if not call.makes_mailbox:
-            return partial(wire.decode, call)
+            return read
 
-        def read(response: Response) -> T:
-            made = wire.decode(call, response)
+        def read_made(response: Response) -> T:
+            made = read(response)
             if isinstance(made, Mailbox):
                 self.core.record_made(made)
             return made
 
-        return read
+        return read_made
 
     async def delete(self, call: Call[None]) -> None:
         """Send a deletion; the service's own "not found" after an attempt that may have done the work is success.
@@ -273,7 +277,7 @@ class Caller:
         """
         attempts = CallAttempts(call, self)
         try:
-            await self._run(attempts, partial(self._request, {}, partial(wire.decode, call)))
+            await self._run(attempts, self._request, _NO_MORE, wire.reader_of(call))
         except err.NotFoundError as error:
             if not (attempts.may_have_run and error.from_service):
                 raise
@@ -286,9 +290,9 @@ class Caller:
         Raises:
             TempMailError: As in `call`; what `read` raises counts as a failure of the attempt.
         """
-        return self.with_retries(call, partial(self._request, headers, read))
+        return self._run(CallAttempts(call, self), self._request, headers, read)
 
-    async def _request(self, headers: Mapping[str, str], read: Callable[[Response], T], attempts: CallAttempts) -> T:
+    async def _request(self, attempts: CallAttempts, headers: Mapping[str, str], read: Callable[[Response], T]) -> T:
         core = self.core
         response = await core.transport.request(
             _request_of(attempts.call, core, headers), timeout=attempts.left, max_bytes=wire.MAX_BODY
@@ -315,12 +319,12 @@ class Caller:
         """Have `send` make attempts at a call until one succeeds or the rules allow no further one."""
         return self._run(CallAttempts(call, self), send)
 
-    async def _run(self, attempts: CallAttempts, send: Callable[[CallAttempts], Awaitable[T]]) -> T:
+    async def _run(self, attempts: CallAttempts, send: Callable[[CallAttempts, *Ts], Awaitable[T]], *args: *Ts) -> T:
         while True:
             self.core.check_open()  # each time: a retry after close() would open a connection that nobody closes
             attempts.begin()
             try:
-                result = await send(attempts)
+                result = await send(attempts, *args)
             except err.TempMailError as error:
                 failure = error
             else:

@@ -264,8 +264,8 @@ def _content_range(stream: ResponseStream) -> tuple[int, int, int]:
 
 # --------------------------------------------------------------------------------------------------- the part file
 
-WRITE_SIZE: Final = 2 * 1024 * 1024
-"""Bytes a write: with fewer, the way into the thread costs more, above all on a busy machine."""
+WRITE_SIZE: Final = 3 * 512 * 1024
+"""Bytes a write: with fewer, the way into the thread costs more, above all on a busy machine; two of these are held."""
 
 AT_HAND: Final = 2 * WRITE_SIZE
 """Bytes of memory that a process that downloads keeps between two pieces: as many as both buffers take."""

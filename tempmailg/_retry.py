@@ -124,4 +124,5 @@ class RetryBudget:
 
     def give_back(self, price: int) -> None:
         """Return what a call took, after it succeeded."""
-        self.tokens = min(RETRY_TOKENS, self.tokens + max(price, 1))
+        if self.tokens < RETRY_TOKENS:
+            self.tokens = min(RETRY_TOKENS, self.tokens + max(price, 1))

@@ -27,29 +27,26 @@ class Turns:
         self._free: float = count or math.inf
         self._waiting: deque[asyncio.Future[None]] = deque()
 
-    def take(self) -> bool:
-        """Take a turn if one is free."""
-        if self._free <= 0:
-            return False
-        self._free -= 1
-        return True
-
-    async def wait(self) -> None:
-        """Wait for a turn and take it."""
+    def take(self) -> asyncio.Future[None] | None:
+        """Take a turn: at once (None), or as soon as what is returned is done. Either is to be given back."""
+        if self._free > 0:
+            self._free -= 1
+            return None
         turn = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if not turn.cancelled():  # the turn came just then
-                self.give_back()
-            raise
+        return turn
 
-    def give_back(self) -> None:
-        """Give a turn back: to who has waited for the longest time, if somebody does."""
+    def give_back(self, turn: asyncio.Future[None] | None) -> None:
+        """Give a turn back: to who has waited for the longest time, if somebody does.
+
+        Args:
+            turn: What `take` returned. One that never came, because who waited was cancelled, is nobody's.
+        """
+        if turn is not None and (turn.cancel() or turn.cancelled()):
+            return
         while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():  # who waited may have been cancelled
-                turn.set_result(None)
+            next_turn = self._waiting.popleft()
+            if not next_turn.done():  # who waited may have been cancelled
+                next_turn.set_result(None)
                 return
         self._free += 1

@@ -6,6 +6,7 @@ Decoding is tolerant exactly where the API's reference is, and strict elsewhere.
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from attrs import evolve
@@ -29,6 +30,7 @@ __all__ = [
     "MAX_BODY",
     "decode",
     "decode_messages",
+    "reader_of",
     "refusal_in",
     "status_error",
     "unusable",
@@ -53,8 +55,12 @@ def decode(call: Call[T], response: Response) -> T:
         RequestRejectedError: The answer says that the request failed.
         APIResponseError: The answer is none that the API's reference describes.
     """
-    read: Callable[[Response], T] | None = _READERS.get(call.returns)
-    return _value(response, call.returns) if read is None else read(response)
+    return reader_of(call)(response)
+
+
+def reader_of(call: Call[T]) -> Callable[[Response], T]:
+    """Return what makes of an answer to a call the value that it carries: see `decode`."""
+    return _READERS.get(call.returns) or partial(_value, kind=call.returns)
 
 
 def decode_messages(response: Response) -> tuple[list[Message], list[err.APIResponseError]]:
@@ -101,7 +107,7 @@ def _message_list(response: Response) -> MessageList:
     return MessageList(messages, unreadable=unreadable)
 
 
-def _value(response: Response, kind: type[T]) -> T:
+def _value(response: Response, *, kind: type[T]) -> T:
     value, problem = _decoder.read(_raised(_raw_value(response)), kind, "data")
     if value is None or getattr(value, PROBLEMS, None):
         value, problem = _decoder.read(_raised(_raw_value(response, loads_exactly)), kind, "data")
@@ -169,7 +175,7 @@ def _raw_nothing(response: Response) -> err.TempMailError | None:
 
 
 def _field(response: Response, name: str, read: Callable[[bytes], Any]) -> Any:  # noqa: ANN401 - JSON can be anything
-    envelope = _failure(response) or _envelope(response, read)
+    envelope = _envelope(response, read)
     if isinstance(envelope, err.TempMailError):
         return envelope
     return envelope[name] if name in envelope else unusable(response, f"the field {name!r} is missing")
@@ -180,6 +186,8 @@ def _failure(response: Response) -> err.TempMailError | None:
 
 
 def _envelope(response: Response, read: Callable[[bytes], Any] = loads) -> dict[str, Any] | err.TempMailError:
+    if not 200 <= response.status < 300:
+        return status_error(response)
     try:
         answer = read(response.body)
     except (UnicodeDecodeError, json.JSONDecodeError):
@@ -196,16 +204,19 @@ def _envelope(response: Response, read: Callable[[bytes], Any] = loads) -> dict[
 
 def _is_refusal(envelope: dict[str, Any]) -> bool:
     """Say whether an envelope reports anything but success. What is unknown is none: a deletion has no other proof."""
-    is_good = _is_success(envelope.get("status")) and _is_success(envelope.get("success"))
-    return not is_good or _is_complaint(envelope.get("error")) or _is_complaint(envelope.get("errors"))
+    for name in ("status", "success"):
+        said = envelope.get(name)
+        if not (said is None or said is True or _is_success(said)):
+            return True
+    for name in ("error", "errors"):
+        said = envelope.get(name)
+        if said and said not in ("0", "false"):
+            return True
+    return False
 
 
 def _is_success(said: object) -> bool:
-    return said is None or said is True or (isinstance(said, (int, str)) and str(said).lower() in _SUCCESS)
-
-
-def _is_complaint(said: object) -> bool:
-    return bool(said) and said not in ("0", "false")
+    return isinstance(said, (int, str)) and str(said).lower() in _SUCCESS
 
 
 def _not_json(response: Response, kind: type[err.APIResponseError]) -> err.APIResponseError:

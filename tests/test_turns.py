@@ -14,8 +14,14 @@ from tempmailg._turns import Turns
 
 async def _begin_waiting(turns: Turns, order: list[str], *names: str) -> list[asyncio.Task[None]]:
     async def wait(name: str) -> None:
-        await turns.wait()
-        order.append(name)
+        turn = turns.take()
+        assert turn is not None
+        try:
+            await turn
+            order.append(name)
+        except asyncio.CancelledError:
+            turns.give_back(turn)
+            raise
 
     tasks = [asyncio.create_task(wait(name)) for name in names]
     await asyncio.sleep(0)
@@ -25,28 +31,46 @@ async def _begin_waiting(turns: Turns, order: list[str], *names: str) -> list[as
 async def test_turns_are_given_in_the_order_in_which_they_were_asked_for() -> None:
     """Nobody overtakes those who wait, and a turn that is given back goes to one of them alone."""
     turns, order = Turns(1), list[str]()
-    assert turns.take()
+    assert turns.take() is None
     first, second = await _begin_waiting(turns, order, "first", "second")
-    turns.give_back()
+    turns.give_back(None)
     await first
-    assert not turns.take()
+    late = turns.take()
+    assert late is not None
     assert order == ["first"]
-    turns.give_back()
+    turns.give_back(None)
     await second
-    turns.give_back()
-    assert turns.take()
+    turns.give_back(None)
+    assert late.done()
+    turns.give_back(late)
+    assert turns.take() is None
 
 
 async def test_a_wait_that_is_cancelled_takes_no_turn() -> None:
-    """A turn passes over who no longer waits."""
+    """A turn passes over who no longer waits, and comes back once."""
     turns, order = Turns(1), list[str]()
     turns.take()
     gone, there = await _begin_waiting(turns, order, "gone", "there")
     gone.cancel()
     await asyncio.wait([gone])
-    turns.give_back()
+    assert order == []
+    turns.give_back(None)
     await there
     assert order == ["there"]
+    turns.give_back(None)
+    assert turns.take() is None
+    assert turns.take() is not None
+
+
+async def test_a_wait_that_is_given_up_without_a_cancellation_takes_no_turn() -> None:
+    """A turn that never came is nobody's, also when a coroutine that waited for it is closed."""
+    turns = Turns(1)
+    turns.take()
+    turn = turns.take()
+    turns.give_back(turn)
+    turns.give_back(None)
+    assert turns.take() is None
+    assert turns.take() is not None
 
 
 async def test_a_turn_that_comes_with_a_cancellation_is_passed_on() -> None:
@@ -54,7 +78,7 @@ async def test_a_turn_that_comes_with_a_cancellation_is_passed_on() -> None:
     turns, order = Turns(1), list[str]()
     turns.take()
     gone, there = await _begin_waiting(turns, order, "gone", "there")
-    turns.give_back()
+    turns.give_back(None)
     gone.cancel()
     await asyncio.wait([gone, there])
     assert gone.cancelled()
@@ -64,7 +88,7 @@ async def test_a_turn_that_comes_with_a_cancellation_is_passed_on() -> None:
 async def test_a_pool_without_a_limit_has_a_turn_for_everybody() -> None:
     """A pool of any size, which aiohttp writes as one of zero connections, lets nobody wait."""
     turns = Turns(0)
-    assert all(turns.take() for _ in range(1_000))
+    assert all(turns.take() is None for _ in range(1_000))
 
 
 EMPTY = reply(body=b'{"status": true, "messages": []}', headers=[("Connection", "keep-alive")])

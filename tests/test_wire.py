@@ -36,7 +36,7 @@ def _decoder(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
         orjson = pytest.importorskip("orjson")
         monkeypatch.setattr(body, "_fast_loads", orjson.loads)
     else:
-        monkeypatch.setattr(body, "_fast_loads", json.loads)
+        monkeypatch.setattr(body, "_fast_loads", body.plain_loads)
 
 
 def sample(name: str) -> Any:
@@ -431,6 +431,21 @@ def test_an_unusable_answer_says_why(body: bytes, text: str, repeat: str) -> Non
             endpoints.list_messages(BOX) if b"messages" in body else endpoints.get_message("x"), answer(body=body)
         )
     assert policy(caught.value) == repeat
+
+
+@pytest.mark.parametrize("begin", [b"", b" \r\n\t", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("end", [b"", b"\n", b" \r\n\t "])
+def test_space_around_an_answer_does_not_matter(begin: bytes, end: bytes) -> None:
+    """What JSON allows around a value, and a byte order mark before it, make no difference."""
+    whole = answer(body=begin + b'{"status": true, "messages": []}' + end)
+    assert wire.decode(endpoints.list_messages(BOX), whole) == []
+
+
+@pytest.mark.parametrize("end", [b"x", b"\n{}", b"\x00", b"\x0b", b"\xc2\xa0"])
+def test_an_answer_with_more_behind_it_is_no_json(end: bytes) -> None:
+    """Two values, or a value with anything but space behind it, are no answer."""
+    with pytest.raises(err.UnreadableResponseError):
+        wire.decode(endpoints.list_messages(BOX), answer(body=b'{"status": true, "messages": []}' + end))
 
 
 def test_a_number_of_ten_thousand_digits_is_an_unusable_answer() -> None:
