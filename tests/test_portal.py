@@ -1093,8 +1093,9 @@ import asyncio, os, sys
 import pytest
 
 async def main():
-    return pytest.main(["-q", "-W", "error", "-p", "no:asyncio", "-p", "no:anyio", "-p", "no:cacheprovider", FOLDER])
+    return pytest.main(["-q", "-W", "error", "-p", "tempmailg.pytest_plugin", "-p", "no:cacheprovider", FOLDER])
 
+os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # other plugins of the environment have warnings of their own
 os.chdir(FOLDER)
 sys.exit(asyncio.run(main()))
 """

@@ -17,7 +17,7 @@ import tempmailg
 
 __all__ = ["DEVELOPMENT", "Ended", "run_script"]
 
-LIMIT: Final = 60.0
+LIMIT: Final = 100.0
 """Seconds that a script may take. It needs one or two: who reaches the limit hangs."""
 
 DEVELOPMENT: Final = ("-X", "dev", "-W", "error")
