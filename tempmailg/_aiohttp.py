@@ -578,6 +578,8 @@ class _Attempt:
             meaning = _CUT
         if self.stage == "connecting" and meaning.foreign is TimeoutError:
             meaning = _BLACK_HOLE
+        if self.stage == "connecting" and not issubclass(meaning.ours, err.APIConnectionError):
+            meaning = _NO_WAY
         text = meaning.text.format(url=self.base_url, reason=_reason(error))
         if not issubclass(meaning.ours, err.APIConnectionError):
             return meaning.ours(text)
@@ -624,6 +626,13 @@ _CUT: Final = _Meaning(
 
 _BLACK_HOLE: Final = _Meaning(
     aiohttp.ConnectionTimeoutError, err.APITimeoutError, "connecting to {url} took too long", may_be_sent=False
+)
+
+_NO_WAY: Final = _Meaning(
+    aiohttp.ClientResponseError,
+    err.APIConnectionError,
+    "cannot connect to {url}: the proxy's answer is no valid HTTP",
+    may_be_sent=False,
 )
 
 _NO_HTTP: Final = _Meaning(

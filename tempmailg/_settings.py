@@ -15,6 +15,7 @@ from attrs import field, frozen
 from tempmailg._errors import ConfigurationError
 
 __all__ = [
+    "DEFAULT_BASE_URL",
     "BaseUrl",
     "Proxy",
     "Secret",

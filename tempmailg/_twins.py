@@ -145,8 +145,10 @@ class _Iterator(_Twin[ManagerT], Generic[ManagerT, T]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        with suppress(err.ClientClosedError):  # the client was closed in the block, and this with it
+        try:  # noqa: SIM105 - an interrupt amid what `suppress` does first would skip the end
             super().__exit__(kind, error, traceback)
+        except err.ClientClosedError:  # the client was closed in the block, and this with it
+            pass
 
     def __iter__(self) -> Self:
         return self

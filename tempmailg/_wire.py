@@ -6,6 +6,7 @@ Decoding is tolerant exactly where the API's reference is, and strict elsewhere.
 from __future__ import annotations
 
 import json
+from codecs import BOM_UTF8
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -168,7 +169,8 @@ def _raw_messages(response: Response, read: Callable[[bytes], Any] = loads) -> l
 
 def _raw_nothing(response: Response) -> err.TempMailError | None:
     failure = _failure(response)
-    if failure or response.status == 204 or b"".join(response.body.split()) in (b"", b"[]"):  # PHP's empty object
+    said = b"".join(response.body.removeprefix(BOM_UTF8).split())
+    if failure or response.status == 204 or said in (b"", b"[]"):  # PHP's empty object
         return failure
     envelope = _envelope(response)
     return envelope if isinstance(envelope, err.TempMailError) else None

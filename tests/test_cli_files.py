@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tempmailg._cli._config import find_access
 from tempmailg._cli._files import replace_file
 
 if TYPE_CHECKING:
@@ -76,6 +77,20 @@ def test_the_files_key_never_goes_to_the_environments_address(keyless: Shell) ->
     assert outcome.status == 1
     assert "set both, or neither" in outcome.stderr
     assert len(keyless.sandbox.journal) == before
+
+
+def test_the_environments_address_may_be_the_files_in_another_spelling(keyless: Shell) -> None:
+    """One address is one address, with a slash at its end and in capitals, too."""
+    _configure(keyless.home / ".config/tempmailg/config.toml", _settings(keyless))
+    keyless.set(TEMPMAILG_BASE_URL=keyless.sandbox.base_url.replace("http:", "HTTP:") + "/")
+    assert keyless.answer("domains").startswith("example.com\t")
+
+
+def test_the_environments_address_may_be_the_services_own(monkeypatch: pytest.MonkeyPatch, keyless: Shell) -> None:
+    """A key in a file without an address is for the service's own, wherever that is written."""
+    _configure(keyless.home / ".config/tempmailg/config.toml", 'api_key = "canary"\n')
+    monkeypatch.setenv("TEMPMAILG_BASE_URL", "https://v1.tempmailg.com/api")
+    assert find_access() == ("canary", None)
 
 
 @pytest.mark.parametrize(

@@ -322,3 +322,19 @@ async def test_a_proxy_that_refuses_is_named(status: int, attempts: int, trustin
         ) as caught:
             await create_mailbox(client)
         assert (caught.value.sent, caught.value.attempts) == (False, attempts)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [b"SSH-2.0-gateway\r\n\r\n", b"HTTP/1.1 299 OK\r\nX-Long: " + b"x" * 20_000 + b"\r\n\r\n"],
+    ids=["ssh", "long"],
+)
+async def test_a_proxy_that_speaks_no_http_lets_nothing_be_sent(answer: bytes, trusting: ssl.SSLContext) -> None:
+    """The error says that it was the proxy, and not that a mailbox may exist: the service has seen nothing."""
+    async with (
+        connect_proxy(1, answer) as (url, _),
+        AsyncClient(CANARY, base_url=f"https://{HOST}/api", proxy=url, ssl_context=trusting, max_retries=1) as client,
+    ):
+        with pytest.raises(err.APIConnectionError, match="the proxy's answer is no valid HTTP") as caught:
+            await create_mailbox(client)
+        assert (caught.value.sent, caught.value.attempts) == (False, 2)

@@ -522,7 +522,16 @@ def test_an_empty_complaint_is_none(nothing: object) -> None:
 @deletions
 @pytest.mark.parametrize(
     ("status", "body"),
-    [(204, b""), (204, b"gone"), (200, b""), (200, b" \n"), (200, b"[]"), (200, b"[ ]\n"), (200, b"{}")],
+    [
+        (204, b""),
+        (204, b"gone"),
+        (200, b""),
+        (200, b" \n"),
+        (200, b"[]"),
+        (200, b"[ ]\n"),
+        (200, b"{}"),
+        (200, b"\xef\xbb\xbf[]"),
+    ],
 )
 def test_a_deletion_without_content_is_a_success(status: int, body: bytes, deletion: endpoints.Call[Any]) -> None:
     """204, an empty body and an empty object or list say that it was done."""

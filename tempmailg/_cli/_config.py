@@ -54,12 +54,19 @@ def find_access() -> tuple[str, str | None] | None:
     settings = _read(path)
     if settings is None:
         return None
-    if url is not None and url != settings.get("base_url"):
+    if url is not None and not _are_the_same(url, settings.get("base_url")):
         raise ConfigurationError(
             f"TEMPMAILG_BASE_URL is set but TEMPMAILG_API_KEY is not, and the key in {path} is not for that URL:"
             " set both, or neither"
         )
     return settings["api_key"], settings.get("base_url")
+
+
+def _are_the_same(url: str, others: str | None) -> bool:
+    """Say whether two URLs lead to one place, however they are written; None for the service's own."""
+    from tempmailg._settings import DEFAULT_BASE_URL, resolve_base_url  # only where there are two
+
+    return resolve_base_url(url) == resolve_base_url(others or DEFAULT_BASE_URL)
 
 
 def _read(path: Path) -> dict[str, str] | None:
