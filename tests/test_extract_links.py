@@ -399,6 +399,24 @@ class TestIntent:
         assert _link(html, subject) == url
         assert _link(f"{html}<p>{other}</p>", subject) is None
 
+    @pytest.mark.parametrize(
+        ("subject", "sentence"),
+        [
+            ("Tu enlace de acceso", "Usa este enlace para iniciar sesión."),
+            ("Seu link de acesso", "Use este link para entrar."),
+            ("Votre lien magique", "Ce lien vous connecte."),
+            ("Twój link do logowania", "Użyj tego linku, aby się zalogować."),
+            ("Kirjautumislinkkisi", "Kirjaudu sisään tällä linkillä."),
+            ("Erősítse meg e-mail-címét", "Kérjük, erősítse meg e-mail-címét."),
+            ("دعتك مارا إلى الفريق", "دعتك مارا للانضمام إلى الفريق."),
+        ],
+    )
+    def test_a_subject_announces_its_link_in_many_languages(self, subject: str, sentence: str) -> None:
+        """An address written out below such a subject is the answer, also beside another one made for the reader."""
+        url = "https://pond.example/ls/click?upn=Tq93kPzw1Lm40"
+        text = f"{sentence}\n\n{url}\n\nhttps://pond.example/b/Lm40aTq93\n"
+        assert _extract.find_link(text, is_html=False, subject=subject) == url
+
     def test_a_denial_counts_in_its_own_sentence(self) -> None:
         """A paragraph for those who did not ask says nothing about the button below it."""
         url = "https://pond.example/s/Tq93kPzw1"
