@@ -209,6 +209,41 @@ class TestNames:
         assert _code(text, subject) is None
 
     @pytest.mark.parametrize(
+        "name",
+        [
+            *("Customer code", "Gift card code", "Employee code", "Ländercode", "Code pays", "Código de país"),
+            *(
+                "Codice paese",
+                "Klantcode",
+                "Kod błędu",
+                "Kód země",
+                "Hibakód",
+                "Virhekoodi",
+                "Koda napake",
+                "Ülke kodu",
+            ),
+            *("Κωδικός πόρτας", "Код от двери", "Код клієнта", "Dörrkod", "Dørkode", "Cod de eroare", "رمز الخطأ"),
+            *("קוד שגיאה", "देश कोड", "รหัสประตู", "Kode negara", "お客様コード", "국가 코드", "门锁密码", "錯誤代碼"),
+        ],
+    )
+    def test_compounds_that_are_no_codes_are_known_in_many_languages(self, name: str) -> None:
+        """A mail that is hardly more than such a code holds none to sign in with."""
+        assert _code(f"{name}: 481902", name) is None
+        assert _code(f"{name}:\n481902\n", "") is None
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Your Reed Bank code is 481902.",
+            "Seu código do Banco Junco é 481902.",
+            "Votre code Banque du Lac est 481902.",
+        ],
+    )
+    def test_the_code_of_a_bank_is_a_code(self, text: str) -> None:
+        """A bank that sends a code is not what a transfer calls the code of a bank."""
+        assert _code(text) == "481902"
+
+    @pytest.mark.parametrize(
         "text",
         [
             "We send codes such as 481902.",

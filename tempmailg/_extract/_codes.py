@@ -122,7 +122,7 @@ _JOINER = re.compile(r"[ '’-]*")
 _DESCRIBED = re.compile(r"[ \t.]*[#№]?[ \t]*")
 _YEAR = re.compile(r"(?<!\d)20\d\d(?!\d)")
 _NOTHING = re.compile(r"[\s.#№]*")
-_BEGINS_ANEW = re.compile(f"[{UNPARTED}]")
+_BEGINS_ANEW = Pattern(f"[{UNPARTED}]")
 """What a space parts from the sentence before it, where spaces part no words."""
 _DIGIT = re.compile(r"\d")
 _NUMBERED = re.compile(r"(?<!\w)[^\W\d_]{4,} \Z")
@@ -320,7 +320,7 @@ def _is_described_after(span: Span, next_start: int, text: str, words: Words) ->
     if text[span.end : span.end + 1] != " " or "\n" in text[span.end : next_start] or next_start == len(text):
         return False
     behind = words.between(span.end, span.end + _NEXT)
-    if not behind or behind[0].start != span.end + 1 or _BEGINS_ANEW.match(text, behind[0].start):
+    if not behind or behind[0].start != span.end + 1 or _BEGINS_ANEW.ready.match(text, behind[0].start):
         return False
     if _NOTHING.fullmatch(text, behind[0].end, next_start):
         return False

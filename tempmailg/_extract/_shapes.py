@@ -114,7 +114,7 @@ _LETTER = (
 )
 _MONEY = "$€£¥₹₽₩₺₴₸₫฿₪₦₱"
 _BAD_LEFT = re.compile(rf"(?:{_LETTER}[.–-]?|[+_@&=/\\%~^#]|[#{_MONEY}№§]\s|[{_MONEY}№§]|\d[.,:'’–-])\Z")
-_BAD_RIGHT = re.compile(rf"{_LETTER}|[%°#_@/\\=&+]|\s?[{_MONEY}]|[.,:](?:[0-9_]|{_LETTER})|[–-]")
+_BAD_RIGHT = re.compile(rf"[.,:]?{_LETTER}|[%°#_@/\\=&+]|\s?[{_MONEY}]|[.,:][0-9_]|[–-]")
 _MASKED = re.compile(r"[*•xX]{2}[ -]?\Z")
 
 
@@ -144,7 +144,7 @@ def _numerals(text: str) -> Iterator[Span]:
         if shape is None and (six := _SIX_AND_MORE.fullmatch(numeral)):
             numeral, shape = six["six"], Shape.DIGITS_6
             end = start + len(numeral)
-        elif shape is None and _UNITS.match(text, end) and (parted := _PARTED_BY_COMMA.fullmatch(numeral)):
+        elif shape is None and (parted := _PARTED_BY_COMMA.fullmatch(numeral)) and _UNITS.ready.match(text, end):
             numeral = parted["code"]
             shape = _digits_shape(numeral)
         if shape and not _glued(text, start, end):
@@ -156,7 +156,7 @@ def _numerals(text: str) -> Iterator[Span]:
 _SIX_AND_MORE = re.compile(r"(?P<six>\d{6}) \d{1,2}")
 """Six digits beside a number of minutes: two numbers, though only a space stands between them."""
 _PARTED_BY_COMMA = re.compile(r"(?P<code>\d{4,8}),\d{1,2}")
-_UNITS = re.compile("(?![元圓円원])[\u3005-\u9fff\uac00-\ud7af]")
+_UNITS = Pattern("(?![元圓円원])[\u3005-\u9fff\uac00-\ud7af]")
 """What makes two numbers of digits that only a comma parts: `482913,5分钟`, but not of an amount."""
 
 
