@@ -98,6 +98,13 @@ class TestAddress:
         """Scripts, mail, data and telephone numbers are no links to follow."""
         assert _link(f'<a href="{scheme}Tq93kPzw1">Confirm address</a>') is None
 
+    def test_a_device_to_sign_in_on_is_no_notice(self) -> None:
+        """To sign in on a phone is asked for; a sign-in on the reader's account is what has been done."""
+        url = "pond://auth/signin?token=Tq93kPzw1"
+        button = f"<p>Open this mail on the phone and tap</p><a href='{url}'>Sign in to Pond</a>"
+        assert _link(button, "Sign in on your phone") == url
+        assert _link(button, "Sign-in on your account") is None
+
     def test_an_address_is_taken_apart(self) -> None:
         """Host, path with the route behind the `#`, and parameters are values; words come only from what is words."""
         address = parse("https://www.pond.example:8443/app/#/reset-password/x9Faq77Terms?mode=verifyEmail&k=1")
