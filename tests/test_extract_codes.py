@@ -209,6 +209,41 @@ class TestNames:
         assert _code(text, subject) is None
 
     @pytest.mark.parametrize(
+        "name",
+        [
+            *("Customer code", "Gift card code", "Employee code", "Ländercode", "Code pays", "Código de país"),
+            *(
+                "Codice paese",
+                "Klantcode",
+                "Kod błędu",
+                "Kód země",
+                "Hibakód",
+                "Virhekoodi",
+                "Koda napake",
+                "Ülke kodu",
+            ),
+            *("Κωδικός πόρτας", "Код от двери", "Код клієнта", "Dörrkod", "Dørkode", "Cod de eroare", "رمز الخطأ"),
+            *("קוד שגיאה", "देश कोड", "รหัสประตู", "Kode negara", "お客様コード", "국가 코드", "门锁密码", "錯誤代碼"),
+        ],
+    )
+    def test_compounds_that_are_no_codes_are_known_in_many_languages(self, name: str) -> None:
+        """A mail that is hardly more than such a code holds none to sign in with."""
+        assert _code(f"{name}: 481902", name) is None
+        assert _code(f"{name}:\n481902\n", "") is None
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "Your Reed Bank code is 481902.",
+            "Seu código do Banco Junco é 481902.",
+            "Votre code Banque du Lac est 481902.",
+        ],
+    )
+    def test_the_code_of_a_bank_is_a_code(self, text: str) -> None:
+        """A bank that sends a code is not what a transfer calls the code of a bank."""
+        assert _code(text) == "481902"
+
+    @pytest.mark.parametrize(
         "text",
         [
             "We send codes such as 481902.",
@@ -348,11 +383,24 @@ class TestStructure:
             "O código 770155 expirou. Use o novo código: 481902.",
             "이전 인증번호 770155은 만료되었습니다. 새 인증번호는 481902입니다.",
             "Термін дії коду 770155 закінчився. Новий код: 481902",
+            "Your previous code 770155 has expired. We have created a new one: 481902",
+            "Der Code 770155 ist abgelaufen und kann nicht mehr benutzt werden. Ihr neuer Code lautet 481902.",
+            "Le code 770155 n'est plus valable. Utilisez désormais celui-ci : 481902",
+            "Ignora il codice precedente (770155). Quello da usare è 481902.",
+            "Kod 770155 stracił ważność. Twój nowy kod to 481902.",
         ],
     )
     def test_a_code_that_counts_no_more_yields(self, text: str) -> None:
         """Of two codes, the one that was withdrawn or quoted is not the answer."""
         assert _code(text) == "481902"
+
+    @pytest.mark.parametrize(
+        "rest",
+        ["Request a new one by telephone.", "Your case: 5512.", "Two new ones: 481902, 481903.", "Order: 481902."],
+    )
+    def test_a_withdrawn_code_has_no_other_successor(self, rest: str) -> None:
+        """What is not written alike, is named as something else or stands twice does not follow a withdrawn code."""
+        assert _code(f"Your previous code 770155 has expired. {rest}") is None
 
     @pytest.mark.parametrize(
         "html",
@@ -386,6 +434,8 @@ class TestBank:
             "Tide: usa 481902 per confermare la ricarica di 31 € sul numero 347 5512345. Pratica 7701550.",
             "Fala: kod 481902 potwierdza doładowanie 31 zł numeru 600 551 234.",
             "รหัสยืนยันการเติมเงิน 100 บาท คือ 481902 ห้ามบอกผู้อื่น",
+            "481902 is the OTP for your recharge of Rs 299 on 98XXXXXX21. Txn ID 7741009283. Valid for 3 mins.",
+            "JANGAN BERIKAN kode ini kepada siapa pun. Kode OTP pembelian paket Rp50.000 Anda: 481902. Trx 7741009283",
         ],
     )
     def test_its_code_is_found(self, text: str) -> None:

@@ -98,6 +98,13 @@ class TestAddress:
         """Scripts, mail, data and telephone numbers are no links to follow."""
         assert _link(f'<a href="{scheme}Tq93kPzw1">Confirm address</a>') is None
 
+    def test_a_device_to_sign_in_on_is_no_notice(self) -> None:
+        """To sign in on a phone is asked for; a sign-in on the reader's account is what has been done."""
+        url = "pond://auth/signin?token=Tq93kPzw1"
+        button = f"<p>Open this mail on the phone and tap</p><a href='{url}'>Sign in to Pond</a>"
+        assert _link(button, "Sign in on your phone") == url
+        assert _link(button, "Sign-in on your account") is None
+
     def test_an_address_is_taken_apart(self) -> None:
         """Host, path with the route behind the `#`, and parameters are values; words come only from what is words."""
         address = parse("https://www.pond.example:8443/app/#/reset-password/x9Faq77Terms?mode=verifyEmail&k=1")
@@ -398,6 +405,24 @@ class TestIntent:
         html = f"<p>{text}</p><a href='{url}'>{button}</a>"
         assert _link(html, subject) == url
         assert _link(f"{html}<p>{other}</p>", subject) is None
+
+    @pytest.mark.parametrize(
+        ("subject", "sentence"),
+        [
+            ("Tu enlace de acceso", "Usa este enlace para iniciar sesión."),
+            ("Seu link de acesso", "Use este link para entrar."),
+            ("Votre lien magique", "Ce lien vous connecte."),
+            ("Twój link do logowania", "Użyj tego linku, aby się zalogować."),
+            ("Kirjautumislinkkisi", "Kirjaudu sisään tällä linkillä."),
+            ("Erősítse meg e-mail-címét", "Kérjük, erősítse meg e-mail-címét."),
+            ("دعتك مارا إلى الفريق", "دعتك مارا للانضمام إلى الفريق."),
+        ],
+    )
+    def test_a_subject_announces_its_link_in_many_languages(self, subject: str, sentence: str) -> None:
+        """An address written out below such a subject is the answer, also beside another one made for the reader."""
+        url = "https://pond.example/ls/click?upn=Tq93kPzw1Lm40"
+        text = f"{sentence}\n\n{url}\n\nhttps://pond.example/b/Lm40aTq93\n"
+        assert _extract.find_link(text, is_html=False, subject=subject) == url
 
     def test_a_denial_counts_in_its_own_sentence(self) -> None:
         """A paragraph for those who did not ask says nothing about the button below it."""

@@ -50,6 +50,7 @@ FOLLOWED_BY_OTHER = Clue(-2.0, "followed by the name of something else")
 SAMPLE = Clue(-7.0, "given as an example")
 CITED = Clue(-7.0, "in a sentence that is cited")
 VOID = Clue(-8.0, "it counts no more")
+SUCCESSOR = Clue(2.5, "written as a code that counts no more")
 QUOTED = Clue(-6.0, "in a quoted message")
 AMOUNT = Clue(-6.0, "an amount")
 PRICES = Clue(-2.5, "beside a percentage")
@@ -122,7 +123,7 @@ _JOINER = re.compile(r"[ '’-]*")
 _DESCRIBED = re.compile(r"[ \t.]*[#№]?[ \t]*")
 _YEAR = re.compile(r"(?<!\d)20\d\d(?!\d)")
 _NOTHING = re.compile(r"[\s.#№]*")
-_BEGINS_ANEW = re.compile(f"[{UNPARTED}]")
+_BEGINS_ANEW = Pattern(f"[{UNPARTED}]")
 """What a space parts from the sentence before it, where spaces part no words."""
 _DIGIT = re.compile(r"\d")
 _NUMBERED = re.compile(r"(?<!\w)[^\W\d_]{4,} \Z")
@@ -199,8 +200,8 @@ def find(mail: Mail, fits: Callable[[str], bool] | None = None) -> list[Finding]
     languages = languages_of(f"{subject} {text[:_START]}")
     general = tuple(_mail_clues(subject, text, languages))
     judged = (_judge(place, found, general, languages) for place, found in zip(places, spans, strict=True))
-    findings = list(chain.from_iterable(judged))
-    return _best_of_each_value(_without_rivals(_with_beginning(findings, text, languages)))
+    findings = _with_successor(_with_beginning(list(chain.from_iterable(judged)), text, languages))
+    return _best_of_each_value(_without_rivals(findings))
 
 
 def _is_attributed(text: str, quoted: tuple[tuple[int, int], ...]) -> bool:
@@ -320,7 +321,7 @@ def _is_described_after(span: Span, next_start: int, text: str, words: Words) ->
     if text[span.end : span.end + 1] != " " or "\n" in text[span.end : next_start] or next_start == len(text):
         return False
     behind = words.between(span.end, span.end + _NEXT)
-    if not behind or behind[0].start != span.end + 1 or _BEGINS_ANEW.match(text, behind[0].start):
+    if not behind or behind[0].start != span.end + 1 or _BEGINS_ANEW.ready.match(text, behind[0].start):
         return False
     if _NOTHING.fullmatch(text, behind[0].end, next_start):
         return False
@@ -433,7 +434,7 @@ def _named_before(hits: Sequence[Hit], text: str, end: int, reach: int) -> Clue 
     kinds = kinds_of(hits)
     if not codes and kinds & Kind.ENTER and all(hit.kind & Kind.NUMBER for hit in naming):
         return NAMED_NUMBER
-    if last.kind & Kind.OTHER and not (codes and kinds & Kind.ENTER):
+    if last.kind & Kind.OTHER and not (codes and kinds & (Kind.ENTER | Kind.OTP)):
         return NAMED_OTHER if end - last.end <= reach else None
     if codes:
         gap = end - codes[-1].end
@@ -544,6 +545,24 @@ _INSTEAD_OF_A_NAME = (
     {ALONE, TYPED, PURPOSE},
 )
 """Clues that together make up for a missing name."""
+
+
+def _with_successor(findings: list[Finding]) -> list[Finding]:
+    """Credit the only value that is written as a withdrawn code is, where the subject announces a code."""
+    withdrawn = {(each.span.shape, len(each.span.value)) for each in findings if {VOID, SUBJECT_CODE} <= {*each.clues}}
+    fitting = [each for each in findings if (each.span.shape, len(each.span.value)) in withdrawn]
+    successors = {_key(each.span) for each in fitting if _OUT_OF_PLACE.isdisjoint(each.clues)}
+    if len(successors) != 1:
+        return findings
+    return [
+        each._replace(clues=(*(clue for clue in each.clues if clue not in {UNNAMED, AIMLESS}), SUCCESSOR))
+        if _key(each.span) in successors and _OUT_OF_PLACE.isdisjoint(each.clues)
+        else each
+        for each in findings
+    ]
+
+
+_OUT_OF_PLACE = frozenset({VOID, NAMED_OTHER, QUOTED, SAMPLE, CITED, AMOUNT, DIALLED})
 
 
 def _without_rivals(findings: list[Finding]) -> list[Finding]:

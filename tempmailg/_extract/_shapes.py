@@ -81,6 +81,9 @@ _MIXED = re.compile(
     r"[A-Za-z0-9]{0,11}+(?:-[A-Za-z0-9]{1,8}+){0,2}+(?![A-Za-z0-9-])"
 )
 _CAPITALS = re.compile(r"[A-Z](?<![\w-].)(?:[A-Z]{2,4}(?:-[A-Z]{3,5}){1,2}|[A-Z]{4,7})(?![\w-])")
+_LONGEST_SHOUT = 16
+_SHOUTED_BEFORE = re.compile(r"(?<![\w-])[A-Z]{4,14} \Z")
+_SHOUTED_BEHIND = re.compile(r" [A-Z]{4,14}(?![\w-])")
 _PHRASE = re.compile(r"[a-z](?<![\w-].)[a-z]{2,8}(?:-[a-z]{3,9}){2,4}(?![\w-])")
 _SPELLED = re.compile(r"[A-Z0-9](?<!\S.)(?:[ \t][A-Z0-9]){3,9}(?!\S)")
 _STACKED = re.compile(r"[A-Z0-9](?<![^\n].)(?:\n{1,2}[A-Z0-9-]){3,9}(?=\n|\Z)")
@@ -114,7 +117,8 @@ _LETTER = (
 )
 _MONEY = "$€£¥₹₽₩₺₴₸₫฿₪₦₱"
 _BAD_LEFT = re.compile(rf"(?:{_LETTER}[.–-]?|[+_@&=/\\%~^#]|[#{_MONEY}№§]\s|[{_MONEY}№§]|\d[.,:'’–-])\Z")
-_BAD_RIGHT = re.compile(rf"{_LETTER}|[%°#_@/\\=&+]|\s?[{_MONEY}]|[.,:](?:[0-9_]|{_LETTER})|[–-]")
+_BAD_RIGHT = re.compile(rf"[.,:]?{_LETTER}|[%°#_@/\\=&+]|\s?[{_MONEY}]|[.,:][0-9_]|[–-]")
+_MASK = re.compile(r"\d{1,6}[xX]{3,9}\d{0,6}")
 _MASKED = re.compile(r"[*•xX]{2}[ -]?\Z")
 
 
@@ -144,7 +148,7 @@ def _numerals(text: str) -> Iterator[Span]:
         if shape is None and (six := _SIX_AND_MORE.fullmatch(numeral)):
             numeral, shape = six["six"], Shape.DIGITS_6
             end = start + len(numeral)
-        elif shape is None and _UNITS.match(text, end) and (parted := _PARTED_BY_COMMA.fullmatch(numeral)):
+        elif shape is None and (parted := _PARTED_BY_COMMA.fullmatch(numeral)) and _UNITS.ready.match(text, end):
             numeral = parted["code"]
             shape = _digits_shape(numeral)
         if shape and not _glued(text, start, end):
@@ -156,7 +160,7 @@ def _numerals(text: str) -> Iterator[Span]:
 _SIX_AND_MORE = re.compile(r"(?P<six>\d{6}) \d{1,2}")
 """Six digits beside a number of minutes: two numbers, though only a space stands between them."""
 _PARTED_BY_COMMA = re.compile(r"(?P<code>\d{4,8}),\d{1,2}")
-_UNITS = re.compile("(?![元圓円원])[\u3005-\u9fff\uac00-\ud7af]")
+_UNITS = Pattern("(?![元圓円원])[\u3005-\u9fff\uac00-\ud7af]")
 """What makes two numbers of digits that only a comma parts: `482913,5分钟`, but not of an amount."""
 
 
@@ -203,7 +207,7 @@ def _mixed(text: str) -> Iterator[Span]:
 
 def _mixed_shape(token: str) -> Shape | None:
     count = len(token) - token.count("-")
-    if not _MIN_MIXED <= count <= _MAX_MIXED or _QUANTITY.ready.fullmatch(token):
+    if not _MIN_MIXED <= count <= _MAX_MIXED or _QUANTITY.ready.fullmatch(token) or _MASK.fullmatch(token):
         return None
     if _PREFIXED.fullmatch(token):
         return Shape.PREFIXED
@@ -216,7 +220,15 @@ def _capitals(text: str) -> Iterator[Span]:
     for found in islice(_CAPITALS.finditer(text), _MAX_MATCHES):
         if not _glued(text, found.start(), found.end()):
             shape = Shape.LETTER_BLOCKS if "-" in found[0] else Shape.LETTERS
-            yield Span(found.start(), found.end(), found[0], shape)
+            if shape is Shape.LETTER_BLOCKS or not _is_shouted(text, found.start(), found.end()):
+                yield Span(found.start(), found.end(), found[0], shape)
+
+
+def _is_shouted(text: str, start: int, end: int) -> bool:
+    """Whether a word of capitals stands beside another one, as in `DO NEVER SHARE`."""
+    return _SHOUTED_BEFORE.search(text, max(0, start - _LONGEST_SHOUT), start) is not None or (
+        _SHOUTED_BEHIND.match(text, end) is not None
+    )
 
 
 def _phrases(text: str) -> Iterator[Span]:
