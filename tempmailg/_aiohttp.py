@@ -115,7 +115,7 @@ class AiohttpTransport:
         self._proxy_headers = {} if self.base_url.is_encrypted else self._proxy_options.get("proxy_headers", {})
         self._injected = session
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._forks = 0  # as `_forks` was when the session was made
+        self._pid = 0
         self._streams: WeakSet[_AiohttpStream] = WeakSet()  # those that somebody may still read
 
     def __repr__(self) -> str:
@@ -261,7 +261,7 @@ class AiohttpTransport:
         session = self._own_session()
         if session is None:
             session = self._session = self._new_session()
-            self._loop, self._forks, self._deadlines = loop, _forks, Deadlines(loop)
+            self._loop, self._pid, self._deadlines = loop, os.getpid(), Deadlines(loop)
             self._turns = Turns(session.connector.limit if session.connector else 0)
             _in_use.add(self)
         elif self._loop is not loop:
@@ -274,7 +274,7 @@ class AiohttpTransport:
 
     def _own_session(self) -> aiohttp.ClientSession | None:
         """Return the session, unless it is that of the process from which this one was forked."""
-        if self._session is not None and self._forks != _forks:
+        if self._session is not None and self._pid != os.getpid():
             self._session.detach()  # neither used nor closed here: its connections are the parent's
             self._session = None
             self._streams.clear()
@@ -350,17 +350,6 @@ def _proxy_options(proxy: Proxy | None) -> _ProxyOptions:
 
 
 _in_use: WeakSet[AiohttpTransport] = WeakSet()
-
-_forks = 0  # that lie between this process and the one that loaded this module; to ask for its id is a system call
-
-
-def _forked() -> None:
-    global _forks  # noqa: PLW0603 - there is one such number in a process
-    _forks += 1
-
-
-if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has no fork
-    os.register_at_fork(after_in_child=_forked)
 
 
 @atexit.register
