@@ -130,6 +130,7 @@ class TestNames:
             "Digite 481902 no aplicativo para confirmar seu acesso. Protocolo 7701550.",
             "Introduce 481902 en la pantalla para verificar tu identidad. Solicitud 7701550.",
             "Gib 481902 in der App ein, um deine Identität zu bestätigen. Vorgang 7701550.",
+            "Chào bạn, nhập mã 481902 để xác nhận thiết bị mới. Mã khách hàng 7701550.",
         ],
     )
     def test_a_short_word_for_number_describes_what_stands_behind_it(self, text: str) -> None:
@@ -318,6 +319,12 @@ class TestCandidates:
     def test_a_cell_ends_a_number(self, row: str) -> None:
         """The next cell is another thing, unless two cells are the halves of one code."""
         assert _code(f"<p>Your code</p><table>{row}</table>", is_html=True) == "481902"
+
+    def test_a_dash_may_have_a_cell_of_its_own(self) -> None:
+        """A code in boxes, one for each character, is read with its dash; dashes between digits are dropped."""
+        for code, value in (("FQ7-22K", "FQ7-22K"), ("481-902", "481902")):
+            boxes = "".join(f"<td>{character}</td>" for character in code)
+            assert _code(f"<p>Your code</p><table><tr>{boxes}</tr></table>", is_html=True) == value
 
     @pytest.mark.parametrize(
         ("subject", "text"),

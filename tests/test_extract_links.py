@@ -410,6 +410,8 @@ class TestIntent:
         ("subject", "sentence"),
         [
             ("Tu enlace de acceso", "Usa este enlace para iniciar sesión."),
+            ("Link your new phone", "Open this to link your new phone."),
+            ("Zugang wiederherstellen", "Hier können Sie den Zugang wiederherstellen."),
             ("Seu link de acesso", "Use este link para entrar."),
             ("Votre lien magique", "Ce lien vous connecte."),
             ("Twój link do logowania", "Użyj tego linku, aby się zalogować."),

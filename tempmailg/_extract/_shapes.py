@@ -85,7 +85,7 @@ _LONGEST_SHOUT = 16
 _SHOUTED_BEFORE = re.compile(r"(?<![\w-])[A-Z]{4,14} \Z")
 _SHOUTED_BEHIND = re.compile(r" [A-Z]{4,14}(?![\w-])")
 _PHRASE = re.compile(r"[a-z](?<![\w-].)[a-z]{2,8}(?:-[a-z]{3,9}){2,4}(?![\w-])")
-_SPELLED = re.compile(r"[A-Z0-9](?<!\S.)(?:[ \t][A-Z0-9]){3,9}(?!\S)")
+_SPELLED = re.compile(r"[A-Z0-9](?<!\S.)(?:[ \t][A-Z0-9]|\t-(?=\t)){3,9}(?!\S)")
 _STACKED = re.compile(r"[A-Z0-9](?<![^\n].)(?:\n{1,2}[A-Z0-9-]){3,9}(?=\n|\Z)")
 _DIGIT = re.compile(r"\d")
 _DASHES = "–—·•|-"
@@ -244,7 +244,7 @@ def _spelled(text: str) -> Iterator[Span]:
             value = "".join(found[0].split())
             bare = _DASH.sub("", value)
             if not value.isalpha() and len(bare) >= _MIN_DIGITS:
-                kept = value if pattern is _STACKED else bare
+                kept = value if pattern is _STACKED or not bare.isdigit() else bare
                 yield Span(found.start(), found.end(), kept.strip("-"), Shape.SPACED)
 
 
