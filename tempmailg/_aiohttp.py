@@ -40,7 +40,7 @@ from tempmailg._internals import (
 )
 from tempmailg._public import public
 from tempmailg._resolver import DaemonResolver
-from tempmailg._settings import is_loopback, resolve_base_url, resolve_proxy
+from tempmailg._settings import check_is, is_loopback, resolve_base_url, resolve_proxy
 from tempmailg._sockets import Receipt, is_readable
 from tempmailg._turns import Turns
 from tempmailg.transport import Response
@@ -113,6 +113,8 @@ class AiohttpTransport:
             self.base_url: BaseUrl = resolve_base_url(base_url)
             self._proxy = resolve_proxy(proxy) or environment_proxy(self.base_url)
             _check_proxy(self._proxy, self.base_url)
+            check_is("session", session, aiohttp.ClientSession)
+            check_is("ssl_context", ssl_context, ssl.SSLContext)
             self._ssl: ssl.SSLContext | bool = True if ssl_context is None else _checking("ssl_context", ssl_context)
         except err.ConfigurationError as error:
             del base_url, proxy  # they may hold a secret, and a traceback may show the locals of its frames
@@ -441,6 +443,10 @@ class _Connector(ConnectionPool):
         if attempt is not None:
             attempt.is_on_kept_connection = True
         return True
+
+    def was_emptied(self) -> None:
+        """See `ConnectionPool.was_emptied`: they are a sign that the server keeps none."""
+        self.keeps = False
 
     async def connect(self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout) -> Connection:
         """Return a connection."""

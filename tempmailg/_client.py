@@ -89,6 +89,7 @@ class AsyncClient:
             reserve = settings.check_count("quota_reserve", quota_reserve)
             check_preference(preference)
             if transport is not None:
+                _check_transport(transport)
                 _check_alone(base_url, session, proxy, ssl_context)
                 api_key = api_key or transport.api_key
             key = settings.resolve_key(api_key)
@@ -752,6 +753,13 @@ def _own_user_agent() -> str:
     http = sys.modules.get("aiohttp")
     parts = [f"tempmailg/{__version__}", f"Python/{platform.python_version()}", platform.system() or "unknown"]
     return " ".join(parts if http is None else [*parts, f"aiohttp/{http.__version__}"])
+
+
+def _check_transport(transport: object) -> None:
+    if not all(callable(getattr(transport, name, None)) for name in ("request", "stream", "sleep")):
+        raise err.ConfigurationError(
+            f"transport must be a tempmailg.transport.Transport, not {type(transport).__name__}"
+        )
 
 
 def _check_alone(*settings_of_the_real_transport: object) -> None:

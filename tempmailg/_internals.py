@@ -184,8 +184,17 @@ class ConnectionPool(aiohttp.TCPConnector):
         """Return whether the kept connection whose turn it is may be used; else a new one is made."""
         return True
 
+    def was_emptied(self) -> None:
+        """Take in that the event loop has found the kept connections closed, or that they were too old."""
+
     async def _get(self, key: ConnectionKey, traces: list[Trace]) -> Connection | None:
-        while self.may_use(key) and (connection := await super()._get(key, traces)) is not None:
+        while self.may_use(key):
+            keeps_any = bool(self._conns)
+            connection = await super()._get(key, traces)
+            if connection is None:
+                if keeps_any:
+                    self.was_emptied()
+                return None
             if self.is_usable(connection):
                 return connection
             connection.close()

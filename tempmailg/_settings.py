@@ -20,6 +20,7 @@ __all__ = [
     "Proxy",
     "Secret",
     "check_count",
+    "check_is",
     "check_seconds",
     "check_user_agent",
     "is_loopback",
@@ -286,6 +287,16 @@ def check_count(what: str, value: int, *, least: int = 0) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ConfigurationError(f"{what} must be a whole number of at least {least}, not {value!r}")
     return value
+
+
+def check_is(what: str, given: object, kind: type) -> None:
+    """Refuse an object of another kind, but not None: its first use would fail without saying what is wrong.
+
+    Raises:
+        ConfigurationError: It is one of another kind.
+    """
+    if given is not None and not isinstance(given, kind):
+        raise ConfigurationError(f"{what} must be an {kind.__module__}.{kind.__name__}, not {type(given).__name__}")
 
 
 def check_user_agent(user_agent: str | None, default: str) -> str:

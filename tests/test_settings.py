@@ -77,6 +77,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"user_agent": "a" * 257}, "user_agent must have at most 256 characters, not 257"),
     ({"proxy": "proxy.example:3128"}, "proxy must be the URL of an HTTP proxy"),
     ({"proxy": "socks5://user:pw@proxy.example"}, "proxy must be the URL of an HTTP proxy"),
+    ({"session": 5}, "session must be an aiohttp.client.ClientSession, not int"),
+    ({"ssl_context": True}, "ssl_context must be an ssl.SSLContext, not bool"),
+    ({"transport": 5}, "transport must be a tempmailg.transport.Transport, not int"),
     ({"transport": ScriptedTransport(), "proxy": "http://proxy.example"}, "transport replaces"),
 ]
 
