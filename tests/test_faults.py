@@ -992,7 +992,7 @@ async def get_message(client, bomb):
     raise SystemExit("this was a good answer")
 
 async def read_attachment(client, bomb):
-    async with client.stream_attachment((bomb, "name"), minimum_speed=1e9, speed_window=0.5) as stream:
+    async with client.stream_attachment((bomb, "name"), minimum_speed=1e18, speed_window=0.5) as stream:
         async for _ in stream:
             pass
 
