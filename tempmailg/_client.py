@@ -756,7 +756,7 @@ def _own_user_agent() -> str:
 
 
 def _check_transport(transport: object) -> None:
-    if not all(callable(getattr(transport, name, None)) for name in ("request", "stream", "sleep")):
+    if not callable(getattr(transport, "request", None)):
         raise err.ConfigurationError(
             f"transport must be a tempmailg.transport.Transport, not {type(transport).__name__}"
         )
