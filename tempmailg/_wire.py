@@ -188,8 +188,9 @@ def _failure(response: Response) -> err.TempMailError | None:
 
 
 def _envelope(response: Response, read: Callable[[bytes], Any] = loads) -> dict[str, Any] | err.TempMailError:
-    if not 200 <= response.status < 300:
-        return status_error(response)
+    failure = _failure(response)
+    if failure is not None:
+        return failure
     try:
         answer = read(response.body)
     except (UnicodeDecodeError, json.JSONDecodeError):
