@@ -10,6 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from tempmailg._opening import open_at_once
+
 __all__ = ["OTHERS_MAY_READ", "UnusableFileError", "read_json", "read_text", "replace_file"]
 
 MIB: Final = 1024 * 1024
@@ -34,17 +36,12 @@ def read_text(path: Path, *, max_bytes: int, private: bool = False) -> str:
         OSError: It cannot be read.
         UnusableFileError: It is a pipe, a device or a folder, it is too large, or not private.
     """
-    with open(path, "rb", opener=_open_at_once) as file:
+    with open(path, "rb", opener=open_at_once) as file:
         _check(os.fstat(file.fileno()), path, private=private)  # of what was opened, not of what has its name now
         data = file.read(max_bytes + 1)
     if len(data) > max_bytes:
         raise UnusableFileError(f"is larger than {_size(max_bytes)}")
     return _decode(data)
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    """Open a file, though it may be a FIFO without a writer; Windows has neither the flag nor such files."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _check(status: os.stat_result, path: Path, *, private: bool) -> None:

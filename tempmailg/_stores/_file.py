@@ -19,6 +19,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final
 
 from tempmailg import _errors as err
+from tempmailg._opening import open_at_once
 from tempmailg._public import public
 from tempmailg._stores._protocol import DEFAULT_KEEP, DEFAULT_LEASE, check_lease
 
@@ -29,7 +30,6 @@ __all__ = ["FileStore"]
 
 MODE: Final = 0o600  # addresses and ids are nobody else's business
 CHUNK: Final = 1024 * 1024  # bytes
-_AT_ONCE: Final = getattr(os, "O_NONBLOCK", 0)  # a FIFO would be waited for; Windows has neither
 WASTE: Final = 1_000  # lines that may be superfluous before the log is written anew
 
 
@@ -122,7 +122,7 @@ class FileStore:
 
     def _catch_up(self) -> None:
         """Read what was appended since the last time; everything, if the log was written anew."""
-        file = os.open(self._path, os.O_RDONLY | os.O_CREAT | _AT_ONCE, MODE)
+        file = open_at_once(self._path, os.O_RDONLY | os.O_CREAT, MODE)
         try:
             status = os.fstat(file)
             if not stat.S_ISREG(status.st_mode):

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Final, cast
 
 from tempmailg import _errors as err
+from tempmailg._opening import open_at_once
 
 if sys.platform != "win32":
     import fcntl
@@ -60,11 +61,6 @@ def checked_state(state: object, *, name: str = "state") -> dict[str, tuple[str,
 
 def _bad_state(name: str) -> err.ConfigurationError:
     return err.ConfigurationError(f"{name} must be what watch.seen() returned: lists of message ids by address")
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    """Open a file, though it may be a FIFO without a writer."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 class StateFile:
@@ -127,7 +123,7 @@ class StateFile:
 
     def _content(self) -> bytes:
         """Return what an ordinary file holds; a pipe or a device may have no end."""
-        with open(self._path, "rb", opener=_open_at_once) as file:
+        with open(self._path, "rb", opener=open_at_once) as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
                 raise err.ConfigurationError(f"{self._path} is no ordinary file: give another path")
